@@ -29,11 +29,14 @@ public interface NameCodec {
   }
 
   /**
+   * The stored form of a plain name.
+   *
    * @param plain 1 to 255 bytes without "/" and NUL; not "." or ".."
    * @throws FormatException if the name cannot be stored (too long)
    */
   StoredName encode(byte[] plain) throws FormatException;
 
+  /** Tells entries apart by their stored name alone. */
   EntryKind kindOf(byte[] storedName);
 
   /** For a name of kind LONG: the name of its sidecar. */
