@@ -77,10 +77,24 @@ public interface StoreDirectory extends AutoCloseable {
   /** Starts reading the entries. Several listings of one directory are independent. */
   StoreListing list() throws ErrnoException;
 
+  /**
+   * faccessat2(2) with AT_EACCESS: would the calling thread's effective ids be allowed this? EACCES
+   * if not.
+   *
+   * @param mask of R_OK 4, W_OK 2, X_OK 1; 0 asks for existence
+   */
+  void access(byte[] name, int mask) throws ErrnoException;
+
   FilesystemStatus filesystemStatus() throws ErrnoException;
 
   /** Makes the entries durable: fsync(2) of the directory. */
   void sync() throws ErrnoException;
+
+  /**
+   * Makes everything written to this directory's filesystem durable, syncfs(2): one call where many
+   * files and directories would have to be synced each.
+   */
+  void syncFilesystem() throws ErrnoException;
 
   @Override
   void close();
