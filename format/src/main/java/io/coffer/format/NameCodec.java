@@ -61,4 +61,7 @@ public interface NameCodec {
    * into place; a crash may leave it behind, and checking a volume removes it.
    */
   byte[] newTemporaryName();
+
+  /** Is this an entry that was being prepared or removed, and may be deleted if nobody is at it? */
+  boolean isTemporary(byte[] storedName);
 }

@@ -1,0 +1,49 @@
+package io.coffer.crypto;
+
+import java.security.GeneralSecurityException;
+import java.security.Key;
+import java.security.spec.AlgorithmParameterSpec;
+import javax.crypto.Cipher;
+import org.jspecify.annotations.Nullable;
+
+/** The JDK's ciphers without checked exceptions that cannot happen with correct parameters. */
+final class Jce {
+  private Jce() {}
+
+  static Cipher cipher(String transformation) {
+    try {
+      return Cipher.getInstance(transformation);
+    } catch (GeneralSecurityException e) {
+      throw new IllegalStateException("this Java runtime lacks " + transformation, e);
+    }
+  }
+
+  static Cipher cipher(
+      String transformation, int mode, Key key, @Nullable AlgorithmParameterSpec parameters) {
+    Cipher cipher = cipher(transformation);
+    init(cipher, mode, key, parameters);
+    return cipher;
+  }
+
+  static void init(Cipher cipher, int mode, Key key, @Nullable AlgorithmParameterSpec parameters) {
+    try {
+      if (parameters == null) {
+        cipher.init(mode, key);
+      } else {
+        cipher.init(mode, key, parameters);
+      }
+    } catch (GeneralSecurityException e) {
+      throw new IllegalStateException("cannot initialise " + cipher.getAlgorithm(), e);
+    }
+  }
+
+  /** {@link Cipher#doFinal} of a cipher that cannot fail on its input. */
+  static int apply(
+      Cipher cipher, byte[] in, int position, int length, byte[] out, int outPosition) {
+    try {
+      return cipher.doFinal(in, position, length, out, outPosition);
+    } catch (GeneralSecurityException e) {
+      throw new IllegalStateException(cipher.getAlgorithm() + " failed", e);
+    }
+  }
+}

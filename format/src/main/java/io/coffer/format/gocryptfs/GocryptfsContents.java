@@ -1,0 +1,135 @@
+package io.coffer.format.gocryptfs;
+
+import io.coffer.crypto.Aead;
+import io.coffer.crypto.RandomBytes;
+import io.coffer.format.BlockException;
+import io.coffer.format.ContentCipher;
+import io.coffer.format.ContentLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+
+/**
+ * The blocks of one file (contentenc/content.go): {@code nonce || ciphertext || tag}, bound to the
+ * block's number and the file's id, which are the associated data {@code uint64 big-endian || id}.
+ * Each block passes through heap arrays of the thread, where the JDK's ciphers are at their best.
+ */
+final class GocryptfsContents implements ContentCipher {
+  static final int BLOCK_BYTES = 4096;
+  static final int FILE_ID_BYTES = 16;
+
+  private static final int LARGEST_OVERHEAD = 40;
+  private static final ValueLayout.OfByte BYTE = ValueLayout.JAVA_BYTE;
+  private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED;
+  private static final MemorySegment ZEROS =
+      MemorySegment.ofArray(new byte[BLOCK_BYTES + LARGEST_OVERHEAD]).asReadOnly();
+  private static final ThreadLocal<Bounce> BOUNCE = ThreadLocal.withInitial(Bounce::new);
+
+  /** Heap arrays of one thread. */
+  static final class Bounce {
+    final byte[] plain = new byte[BLOCK_BYTES];
+    final byte[] stored = new byte[BLOCK_BYTES + LARGEST_OVERHEAD];
+    final byte[] associated = new byte[8 + FILE_ID_BYTES];
+  }
+
+  private final Aead aead;
+  private final ContentLayout layout;
+  private final byte[] fileId;
+
+  GocryptfsContents(Aead aead, ContentLayout layout, byte[] fileId) {
+    this.aead = aead;
+    this.layout = layout;
+    this.fileId = fileId;
+  }
+
+  @Override
+  public int seal(
+      long firstBlock,
+      MemorySegment plain,
+      long plainPosition,
+      int plainBytes,
+      MemorySegment stored,
+      long storedPosition) {
+    Bounce bounce = start();
+    long to = storedPosition;
+    long block = firstBlock;
+    for (int done = 0; done < plainBytes; done += BLOCK_BYTES, block++) {
+      int some = Math.min(BLOCK_BYTES, plainBytes - done);
+      MemorySegment.copy(plain, BYTE, plainPosition + done, bounce.plain, 0, some);
+      RandomBytes.fill(bounce.stored, 0, aead.nonceBytes());
+      int sealed = sealBlock(bounce, block, some);
+      MemorySegment.copy(bounce.stored, 0, stored, BYTE, to, sealed);
+      to += sealed;
+    }
+    return (int) (to - storedPosition);
+  }
+
+  /** Seals the bounce's plain bytes under the nonce that lies in its stored bytes. */
+  private int sealBlock(Bounce bounce, long block, int plainBytes) {
+    putLong(bounce.associated, block);
+    return aead.seal(bounce.associated, bounce.plain, 0, plainBytes, bounce.stored, 0);
+  }
+
+  @Override
+  public int open(
+      long firstBlock,
+      MemorySegment stored,
+      long storedPosition,
+      int storedBytes,
+      MemorySegment plain,
+      long plainPosition)
+      throws BlockException {
+    Bounce bounce = start();
+    int storedBlockBytes = layout.storedBlockBytes();
+    int delivered = 0;
+    long block = firstBlock;
+    for (int done = 0; done < storedBytes; done += storedBlockBytes, block++) {
+      int some = Math.min(storedBlockBytes, storedBytes - done);
+      long from = storedPosition + done;
+      int plainBytes = some - layout.overheadBytes();
+      if (plainBytes <= 0) {
+        throw new BlockException(
+            "the last block has " + some + " bytes, too few to be one", block, delivered);
+      }
+      if (some == storedBlockBytes && isZero(stored, from, some)) {
+        plain.asSlice(plainPosition + delivered, BLOCK_BYTES).fill((byte) 0);
+        delivered += BLOCK_BYTES;
+        continue;
+      }
+      if (isZero(stored, from, aead.nonceBytes())) {
+        throw new BlockException("the block's nonce is all zero", block, delivered);
+      }
+      MemorySegment.copy(stored, BYTE, from, bounce.stored, 0, some);
+      putLong(bounce.associated, block);
+      if (!aead.open(bounce.associated, bounce.stored, 0, some, bounce.plain, 0)) {
+        throw new BlockException("the block does not authenticate", block, delivered);
+      }
+      MemorySegment.copy(bounce.plain, 0, plain, BYTE, plainPosition + delivered, plainBytes);
+      delivered += plainBytes;
+    }
+    return delivered;
+  }
+
+  private Bounce start() {
+    Bounce bounce = BOUNCE.get();
+    System.arraycopy(fileId, 0, bounce.associated, 8, FILE_ID_BYTES);
+    return bounce;
+  }
+
+  /** Nearly every block is told from a hole by its first word. */
+  private static boolean isZero(MemorySegment memory, long position, int length) {
+    return memory.get(LONG, position) == 0
+        && MemorySegment.mismatch(memory, position, position + length, ZEROS, 0, length) < 0;
+  }
+
+  static void putLong(byte[] target, long value) {
+    for (int i = 7; i >= 0; i--) {
+      target[i] = (byte) value;
+      value >>>= 8;
+    }
+  }
+
+  static boolean isZero(byte[] bytes) {
+    return Arrays.equals(bytes, new byte[bytes.length]);
+  }
+}
