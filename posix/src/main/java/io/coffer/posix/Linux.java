@@ -1,0 +1,478 @@
+package io.coffer.posix;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Linux system calls on descriptors and names, typed. A name is bytes without NUL, taken relative
+ * to a directory descriptor; symbolic links in its last component are never followed. Every method
+ * is thread-safe and throws {@link ErrnoException} with the kernel's answer.
+ */
+public final class Linux {
+  private static final byte[] NO_NAME = {};
+  private static final int STATX_BASIC_STATS = 0x7ff;
+  private static final int STATX_BTIME = 0x800;
+  private static final int F_OFD_GETLK = 36;
+  private static final int F_OFD_SETLK = 37;
+  private static final int F_UNLCK = 2;
+
+  private Linux() {}
+
+  // Opening and closing.
+
+  public static int open(int directory, byte[] name, int flags, int mode) throws ErrnoException {
+    long path = Scratch.get().first(name);
+    return (int) SystemCall.call(Numbers.OPENAT, directory, path, flags | Flags.O_CLOEXEC, mode);
+  }
+
+  /** Opens what a descriptor stands for once more, with a description of its own. */
+  public static int reopen(int descriptor, int flags) throws ErrnoException {
+    long path = Scratch.get().procPath(descriptor, NO_NAME);
+    return (int) SystemCall.call(Numbers.OPENAT, Flags.AT_FDCWD, path, flags | Flags.O_CLOEXEC, 0);
+  }
+
+  /** Closes; never again after an interruption, since Linux has then closed already. */
+  public static void close(int descriptor) {
+    SystemCall.raw(Numbers.CLOSE, descriptor, 0, 0, 0, 0, 0);
+  }
+
+  public static int duplicate(int descriptor) throws ErrnoException {
+    return (int) SystemCall.call(Numbers.FCNTL, descriptor, 1030 /* F_DUPFD_CLOEXEC */, 0);
+  }
+
+  /** dup3(2) without close-on-exec. */
+  public static void duplicateTo(int descriptor, int target) throws ErrnoException {
+    SystemCall.call(Numbers.DUP3, descriptor, target, 0);
+  }
+
+  // Status.
+
+  public static FileStatus status(int directory, byte[] name) throws ErrnoException {
+    return statx(directory, name, Flags.AT_SYMLINK_NOFOLLOW);
+  }
+
+  public static FileStatus status(int descriptor) throws ErrnoException {
+    return statx(descriptor, NO_NAME, Flags.AT_EMPTY_PATH);
+  }
+
+  private static FileStatus statx(int directory, byte[] name, int flags) throws ErrnoException {
+    Scratch scratch = Scratch.get();
+    MemorySegment b = scratch.buffer();
+    SystemCall.call(
+        Numbers.STATX,
+        directory,
+        scratch.first(name),
+        flags,
+        STATX_BASIC_STATS | STATX_BTIME,
+        b.address(),
+        0);
+    // struct statx, include/uapi/linux/stat.h
+    int mask = u32(b, 0);
+    return new FileStatus(
+        device(u32(b, 136), u32(b, 140)),
+        b.get(ValueLayout.JAVA_LONG, 32),
+        b.get(ValueLayout.JAVA_SHORT, 28) & 0xffff,
+        Integer.toUnsignedLong(u32(b, 16)),
+        u32(b, 20),
+        u32(b, 24),
+        device(u32(b, 128), u32(b, 132)),
+        b.get(ValueLayout.JAVA_LONG, 40),
+        b.get(ValueLayout.JAVA_LONG, 48),
+        u32(b, 4),
+        time(b, 64),
+        time(b, 112),
+        time(b, 96),
+        (mask & STATX_BTIME) != 0 ? time(b, 80) : null);
+  }
+
+  private static int u32(MemorySegment b, long at) {
+    return b.get(ValueLayout.JAVA_INT, at);
+  }
+
+  private static Timestamp time(MemorySegment b, long at) {
+    return new Timestamp(b.get(ValueLayout.JAVA_LONG, at), b.get(ValueLayout.JAVA_INT, at + 8));
+  }
+
+  /** glibc's makedev(3). */
+  public static long device(int major, int minor) {
+    long ma = Integer.toUnsignedLong(major);
+    long mi = Integer.toUnsignedLong(minor);
+    return ((ma & 0xfff) << 8) | ((ma & ~0xfffL) << 32) | (mi & 0xff) | ((mi & ~0xffL) << 12);
+  }
+
+  public static int deviceMajor(long device) {
+    return (int) (((device >>> 8) & 0xfff) | ((device >>> 32) & ~0xfffL));
+  }
+
+  public static int deviceMinor(long device) {
+    return (int) ((device & 0xff) | ((device >>> 12) & ~0xffL));
+  }
+
+  /** fstatfs(2). */
+  public static FilesystemStatus filesystemStatus(int descriptor) throws ErrnoException {
+    MemorySegment b = Scratch.get().buffer();
+    SystemCall.call(Numbers.FSTATFS, descriptor, b.address(), 0);
+    // struct statfs of 64-bit Linux: type, bsize, blocks, bfree, bavail, files, ffree, fsid,
+    // namelen, frsize, flags; each a 64-bit word.
+    return new FilesystemStatus(
+        word(b, 0),
+        word(b, 1),
+        word(b, 9) != 0 ? word(b, 9) : word(b, 1),
+        word(b, 2),
+        word(b, 3),
+        word(b, 4),
+        word(b, 5),
+        word(b, 6),
+        word(b, 8),
+        word(b, 10));
+  }
+
+  private static long word(MemorySegment b, int index) {
+    return b.getAtIndex(ValueLayout.JAVA_LONG, index);
+  }
+
+  /** faccessat2(2) with the effective ids, not following links. */
+  public static void access(int directory, byte[] name, int mask) throws ErrnoException {
+    long path = Scratch.get().first(name);
+    int flags = Flags.AT_EACCESS | Flags.AT_SYMLINK_NOFOLLOW;
+    long result = SystemCall.raw(Numbers.FACCESSAT2, directory, path, mask, flags, 0, 0);
+    if (result == -Errno.ENOSYS) {
+      result = SystemCall.raw(Numbers.FACCESSAT, directory, path, mask, 0, 0, 0);
+    }
+    if (result < 0) {
+      throw new ErrnoException((int) -result);
+    }
+  }
+
+  // Contents.
+
+  /** pread(2) to native memory. */
+  public static int read(int descriptor, long address, long length, long offset)
+      throws ErrnoException {
+    return (int) SystemCall.call(Numbers.PREAD64, descriptor, address, length, offset);
+  }
+
+  /** pwrite(2) from native memory. */
+  public static int write(int descriptor, long address, long length, long offset)
+      throws ErrnoException {
+    return (int) SystemCall.call(Numbers.PWRITE64, descriptor, address, length, offset);
+  }
+
+  /** read(2) to native memory. */
+  public static int read(int descriptor, long address, long length) throws ErrnoException {
+    return (int) SystemCall.call(Numbers.READ, descriptor, address, length);
+  }
+
+  /** write(2) from native memory. */
+  public static int write(int descriptor, long address, long length) throws ErrnoException {
+    return (int) SystemCall.call(Numbers.WRITE, descriptor, address, length);
+  }
+
+  public static void truncate(int descriptor, long size) throws ErrnoException {
+    SystemCall.call(Numbers.FTRUNCATE, descriptor, size, 0);
+  }
+
+  public static void sync(int descriptor, boolean dataOnly) throws ErrnoException {
+    SystemCall.call(dataOnly ? Numbers.FDATASYNC : Numbers.FSYNC, descriptor);
+  }
+
+  public static void syncFilesystem(int descriptor) throws ErrnoException {
+    SystemCall.call(Numbers.SYNCFS, descriptor);
+  }
+
+  public static void allocate(int descriptor, int mode, long offset, long length)
+      throws ErrnoException {
+    SystemCall.call(Numbers.FALLOCATE, descriptor, mode, offset, length);
+  }
+
+  public static long seek(int descriptor, long offset, int whence) throws ErrnoException {
+    return SystemCall.call(Numbers.LSEEK, descriptor, offset, whence);
+  }
+
+  // Names.
+
+  public static void makeDirectory(int directory, byte[] name, int mode) throws ErrnoException {
+    SystemCall.call(Numbers.MKDIRAT, directory, Scratch.get().first(name), mode);
+  }
+
+  /** {@code device} as glibc's dev_t. */
+  public static void makeNode(int directory, byte[] name, int mode, long device)
+      throws ErrnoException {
+    SystemCall.call(Numbers.MKNODAT, directory, Scratch.get().first(name), mode, device);
+  }
+
+  public static void symlink(byte[] target, int directory, byte[] name) throws ErrnoException {
+    Scratch scratch = Scratch.get();
+    SystemCall.call(Numbers.SYMLINKAT, scratch.first(target), directory, scratch.second(name));
+  }
+
+  public static byte[] readLink(int directory, byte[] name) throws ErrnoException {
+    Scratch scratch = Scratch.get();
+    MemorySegment b = scratch.buffer();
+    long length =
+        SystemCall.call(
+            Numbers.READLINKAT, directory, scratch.first(name), b.address(), b.byteSize());
+    return bytes(b, 0, (int) length);
+  }
+
+  public static void link(int directory, byte[] name, int newDirectory, byte[] newName)
+      throws ErrnoException {
+    Scratch scratch = Scratch.get();
+    SystemCall.call(
+        Numbers.LINKAT,
+        directory,
+        scratch.first(name),
+        newDirectory,
+        scratch.second(newName),
+        0,
+        0);
+  }
+
+  /** Gives a name to an open file, also to one without any (O_TMPFILE). */
+  public static void linkDescriptor(int descriptor, int newDirectory, byte[] newName)
+      throws ErrnoException {
+    Scratch scratch = Scratch.get();
+    SystemCall.call(
+        Numbers.LINKAT,
+        Flags.AT_FDCWD,
+        scratch.procPath(descriptor, NO_NAME),
+        newDirectory,
+        scratch.second(newName),
+        Flags.AT_SYMLINK_FOLLOW,
+        0);
+  }
+
+  public static void unlink(int directory, byte[] name) throws ErrnoException {
+    SystemCall.call(Numbers.UNLINKAT, directory, Scratch.get().first(name), 0);
+  }
+
+  public static void removeDirectory(int directory, byte[] name) throws ErrnoException {
+    SystemCall.call(Numbers.UNLINKAT, directory, Scratch.get().first(name), Flags.AT_REMOVEDIR);
+  }
+
+  public static void rename(int directory, byte[] name, int newDirectory, byte[] newName, int flags)
+      throws ErrnoException {
+    Scratch scratch = Scratch.get();
+    SystemCall.call(
+        Numbers.RENAMEAT2,
+        directory,
+        scratch.first(name),
+        newDirectory,
+        scratch.second(newName),
+        flags,
+        0);
+  }
+
+  /**
+   * Reads directory entries (struct linux_dirent64) into native memory.
+   *
+   * @return bytes, 0 at the end
+   */
+  public static int listEntries(int descriptor, long address, int length) throws ErrnoException {
+    return (int) SystemCall.call(Numbers.GETDENTS64, descriptor, address, length);
+  }
+
+  // Attributes.
+
+  /** Changes the mode of an entry; EOPNOTSUPP for a symbolic link. */
+  public static void changeMode(int directory, byte[] name, int mode) throws ErrnoException {
+    int descriptor = open(directory, name, Flags.O_PATH | Flags.O_NOFOLLOW, 0);
+    try {
+      if (status(descriptor).isSymlink()) {
+        throw new ErrnoException(Errno.EOPNOTSUPP);
+      }
+      long path = Scratch.get().procPath(descriptor, NO_NAME);
+      SystemCall.call(Numbers.FCHMODAT, Flags.AT_FDCWD, path, mode);
+    } finally {
+      close(descriptor);
+    }
+  }
+
+  public static void changeMode(int descriptor, int mode) throws ErrnoException {
+    SystemCall.call(Numbers.FCHMOD, descriptor, mode, 0);
+  }
+
+  public static void changeOwner(int directory, byte[] name, int uid, int gid)
+      throws ErrnoException {
+    SystemCall.call(
+        Numbers.FCHOWNAT,
+        directory,
+        Scratch.get().first(name),
+        uid,
+        gid,
+        Flags.AT_SYMLINK_NOFOLLOW,
+        0);
+  }
+
+  public static void changeOwner(int descriptor, int uid, int gid) throws ErrnoException {
+    SystemCall.call(Numbers.FCHOWN, descriptor, uid, gid);
+  }
+
+  public static void changeTimes(int directory, byte[] name, Timestamp accessed, Timestamp modified)
+      throws ErrnoException {
+    Scratch scratch = Scratch.get();
+    SystemCall.call(
+        Numbers.UTIMENSAT,
+        directory,
+        scratch.first(name),
+        times(scratch, accessed, modified),
+        Flags.AT_SYMLINK_NOFOLLOW);
+  }
+
+  public static void changeTimes(int descriptor, Timestamp accessed, Timestamp modified)
+      throws ErrnoException {
+    Scratch scratch = Scratch.get();
+    SystemCall.call(Numbers.UTIMENSAT, descriptor, 0, times(scratch, accessed, modified), 0);
+  }
+
+  private static long times(Scratch scratch, Timestamp accessed, Timestamp modified) {
+    MemorySegment b = scratch.buffer();
+    b.set(ValueLayout.JAVA_LONG, 0, accessed.seconds());
+    b.set(ValueLayout.JAVA_LONG, 8, accessed.nanos());
+    b.set(ValueLayout.JAVA_LONG, 16, modified.seconds());
+    b.set(ValueLayout.JAVA_LONG, 24, modified.nanos());
+    return b.address();
+  }
+
+  // Extended attributes. By name they go through /proc/self/fd/DIRECTORY/NAME and the l-calls,
+  // which follow no link and work on an O_PATH directory; the *at calls are too new to rely on.
+
+  public static byte @Nullable [] getXattr(int directory, byte[] name, byte[] attribute)
+      throws ErrnoException {
+    return getXattr(Numbers.LGETXATTR, Scratch.get().procPath(directory, name), attribute);
+  }
+
+  public static byte @Nullable [] getXattr(int descriptor, byte[] attribute) throws ErrnoException {
+    return getXattr(Numbers.FGETXATTR, descriptor, attribute);
+  }
+
+  private static byte @Nullable [] getXattr(int number, long object, byte[] attribute)
+      throws ErrnoException {
+    Scratch scratch = Scratch.get();
+    MemorySegment b = scratch.buffer();
+    long result =
+        SystemCall.raw(number, object, scratch.second(attribute), b.address(), b.byteSize(), 0, 0);
+    if (result == -Errno.ENODATA) {
+      return null;
+    }
+    if (result < 0) {
+      throw new ErrnoException((int) -result);
+    }
+    return bytes(b, 0, (int) result);
+  }
+
+  public static void setXattr(int directory, byte[] name, byte[] attribute, byte[] value, int flags)
+      throws ErrnoException {
+    setXattr(Numbers.LSETXATTR, Scratch.get().procPath(directory, name), attribute, value, flags);
+  }
+
+  public static void setXattr(int descriptor, byte[] attribute, byte[] value, int flags)
+      throws ErrnoException {
+    setXattr(Numbers.FSETXATTR, descriptor, attribute, value, flags);
+  }
+
+  private static void setXattr(int number, long object, byte[] attribute, byte[] value, int flags)
+      throws ErrnoException {
+    Scratch scratch = Scratch.get();
+    MemorySegment b = scratch.buffer();
+    if (value.length > b.byteSize()) {
+      throw new ErrnoException(Errno.E2BIG);
+    }
+    MemorySegment.copy(value, 0, b, ValueLayout.JAVA_BYTE, 0, value.length);
+    SystemCall.call(number, object, scratch.second(attribute), b.address(), value.length, flags, 0);
+  }
+
+  public static byte[] listXattrs(int directory, byte[] name) throws ErrnoException {
+    return listXattrs(Numbers.LLISTXATTR, Scratch.get().procPath(directory, name));
+  }
+
+  public static byte[] listXattrs(int descriptor) throws ErrnoException {
+    return listXattrs(Numbers.FLISTXATTR, descriptor);
+  }
+
+  private static byte[] listXattrs(int number, long object) throws ErrnoException {
+    MemorySegment b = Scratch.get().buffer();
+    long length = SystemCall.call(number, object, b.address(), b.byteSize());
+    return bytes(b, 0, (int) length);
+  }
+
+  public static void removeXattr(int directory, byte[] name, byte[] attribute)
+      throws ErrnoException {
+    Scratch scratch = Scratch.get();
+    SystemCall.call(
+        Numbers.LREMOVEXATTR, scratch.procPath(directory, name), scratch.second(attribute), 0);
+  }
+
+  public static void removeXattr(int descriptor, byte[] attribute) throws ErrnoException {
+    SystemCall.call(Numbers.FREMOVEXATTR, descriptor, Scratch.get().second(attribute), 0);
+  }
+
+  // Locks.
+
+  /**
+   * A lock as fcntl(2) has it.
+   *
+   * @param type F_RDLCK 0, F_WRLCK 1 or F_UNLCK 2
+   * @param length 0 for "to the end and beyond"
+   */
+  public record RangeLock(int type, long start, long length, int pid) {}
+
+  /** F_OFD_SETLK; false if another lock is in the way. */
+  public static boolean tryLock(int descriptor, int type, long start, long length)
+      throws ErrnoException {
+    MemorySegment b = Scratch.get().buffer();
+    fillLock(b, type, start, length);
+    long result = SystemCall.raw(Numbers.FCNTL, descriptor, F_OFD_SETLK, b.address(), 0, 0, 0);
+    if (result == -Errno.EAGAIN || result == -Errno.EACCES) {
+      return false;
+    }
+    if (result < 0) {
+      throw new ErrnoException((int) -result);
+    }
+    return true;
+  }
+
+  /** F_OFD_GETLK: the lock in the way, or null. */
+  public static @Nullable RangeLock testLock(int descriptor, int type, long start, long length)
+      throws ErrnoException {
+    MemorySegment b = Scratch.get().buffer();
+    fillLock(b, type, start, length);
+    SystemCall.call(Numbers.FCNTL, descriptor, F_OFD_GETLK, b.address());
+    int found = b.get(ValueLayout.JAVA_SHORT, 0);
+    if (found == F_UNLCK) {
+      return null;
+    }
+    return new RangeLock(
+        found,
+        b.get(ValueLayout.JAVA_LONG, 8),
+        b.get(ValueLayout.JAVA_LONG, 16),
+        b.get(ValueLayout.JAVA_INT, 24));
+  }
+
+  /** struct flock: short type, short whence, 4 bytes gap, long start, long len, int pid. */
+  private static void fillLock(MemorySegment b, int type, long start, long length) {
+    b.asSlice(0, 32).fill((byte) 0);
+    b.set(ValueLayout.JAVA_SHORT, 0, (short) type);
+    b.set(ValueLayout.JAVA_LONG, 8, start);
+    b.set(ValueLayout.JAVA_LONG, 16, length);
+  }
+
+  /** flock(2) with LOCK_NB; {@code operation} LOCK_SH 1, LOCK_EX 2, LOCK_UN 8. */
+  public static boolean tryFlock(int descriptor, int operation) throws ErrnoException {
+    long result = SystemCall.raw(Numbers.FLOCK, descriptor, operation | 4, 0, 0, 0, 0);
+    if (result == -Errno.EAGAIN) {
+      return false;
+    }
+    if (result < 0) {
+      throw new ErrnoException((int) -result);
+    }
+    return true;
+  }
+
+  private static byte[] bytes(MemorySegment b, long at, int length) {
+    byte[] result = new byte[length];
+    MemorySegment.copy(b, ValueLayout.JAVA_BYTE, at, result, 0, length);
+    return result;
+  }
+}
