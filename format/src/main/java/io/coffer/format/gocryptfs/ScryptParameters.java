@@ -24,8 +24,8 @@ public record ScryptParameters(byte[] salt, long n, int r, int p, int keyBytes) 
   private static final int KEY_BYTES = 32;
   private static final int MIN_R = 8;
 
-  /** Memory that hashing may take: a damaged configuration must not exhaust the machine. */
-  private static final long MAX_MEMORY_BYTES = 8L << 30;
+  /** Memory that hashing may take: what the largest N that a volume is made with does. */
+  private static final long MAX_MEMORY_BYTES = (128L * MIN_R) << MAX_LOG_N;
 
   /** Parameters with a fresh salt. */
   public static ScryptParameters create(int logN) {
