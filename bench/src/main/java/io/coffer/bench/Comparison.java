@@ -27,6 +27,8 @@ final class Comparison implements AutoCloseable {
     void failed(Failure failure);
   }
 
+  private static final long MAX_MOUNT_SECONDS = 60;
+
   private final Results results;
   private final List<Workload> workloads;
   private final int rounds;
@@ -121,7 +123,8 @@ final class Comparison implements AutoCloseable {
             scratch.resolve("mnt").resolve(peer.name()),
             scratch,
             coffer,
-            imageBytes);
+            imageBytes,
+            Math.min(timeLimitSeconds, MAX_MOUNT_SECONDS));
     current = session;
     Workload.Recorder recorder =
         new Workload.Recorder() {

@@ -23,7 +23,6 @@ import org.jspecify.annotations.Nullable;
  */
 final class MountSession implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger("io.coffer.bench");
-  private static final long MOUNT_SECONDS = 60;
   private static final long DAEMON_EXIT_SECONDS = 60;
   private static final String UNMOUNT =
       """
@@ -38,6 +37,7 @@ final class MountSession implements AutoCloseable {
   private final Path store;
   private final Path mountPoint;
   private final Tool tool;
+  private final long mountSeconds;
   private volatile boolean mounted;
   private volatile Set<Integer> daemons = Set.of();
   private volatile @Nullable String aborted;
@@ -50,14 +50,23 @@ final class MountSession implements AutoCloseable {
    * @param base a directory of this session alone, on the storage to measure; must not exist
    * @param mountPoint must not exist
    * @param scratch where log, password and key lie
+   * @param imageBytes size of a loop device
+   * @param mountSeconds a mount that takes longer has failed
    */
   MountSession(
-      Peer peer, Path base, Path mountPoint, Path scratch, @Nullable Path coffer, long imageBytes)
+      Peer peer,
+      Path base,
+      Path mountPoint,
+      Path scratch,
+      @Nullable Path coffer,
+      long imageBytes,
+      long mountSeconds)
       throws IOException {
     this.peer = peer;
     this.base = base;
     this.store = base.resolve("store");
     this.mountPoint = mountPoint;
+    this.mountSeconds = mountSeconds;
     Files.createDirectories(store);
     Files.createDirectories(mountPoint);
     Path password = scratch.resolve("password");
@@ -120,10 +129,10 @@ final class MountSession implements AutoCloseable {
   }
 
   private void awaitMounted(Process process, Object before, long start) throws MeasureException {
-    long deadline = start + TimeUnit.SECONDS.toNanos(MOUNT_SECONDS);
+    long deadline = start + TimeUnit.SECONDS.toNanos(mountSeconds);
     while (true) {
       if (!process.isAlive() && process.exitValue() != 0) {
-        throw new MeasureException("mount: " + tool.complaint("", process.exitValue()));
+        throw new MeasureException(tool.complaint("", process.exitValue()));
       }
       boolean ended = !process.isAlive();
       if (isUsable(before) && (ended || !peer.waitForMountScript())) {
@@ -132,7 +141,7 @@ final class MountSession implements AutoCloseable {
       checkAborted();
       if (System.nanoTime() > deadline) {
         daemons = ProcessTable.read().descendants(SELF);
-        throw new MeasureException("mount: not usable after " + MOUNT_SECONDS + " s");
+        throw new MeasureException("not usable after " + mountSeconds + " s");
       }
       java.util.concurrent.locks.LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(1));
     }

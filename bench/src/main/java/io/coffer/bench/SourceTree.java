@@ -60,15 +60,15 @@ final class SourceTree {
         entry(directory, '5', 0, 0755, "");
       }
       String directory = directories.getLast();
-      String name = directory + "source_" + i + (i % 3 == 0 ? ".h" : ".c");
+      String name = "source_" + i + (i % 3 == 0 ? ".h" : ".c");
       int size =
           (int) Math.min(MAX_FILE_BYTES, MEDIAN_BYTES * Math.exp(SIGMA * random.nextGaussian()));
-      entry(name, '0', size, i % 50 == 0 ? 0755 : 0644, "");
+      entry(directory + name, '0', size, i % 50 == 0 ? 0755 : 0644, "");
       int from = random.nextInt(text.length - size + 1);
       out.write(text, from, size);
       out.write(new byte[(BLOCK - size % BLOCK) % BLOCK]);
       if (i % FILES_PER_LINK == FILES_PER_LINK - 1) {
-        entry(directory + "link_" + i, '2', 0, 0777, "source_" + i);
+        entry(directory + "link_" + i, '2', 0, 0777, name);
       }
     }
     out.write(new byte[2 * BLOCK]);
