@@ -1,0 +1,328 @@
+package io.coffer.keyserver.engine;
+
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Properties;
+import java.util.Set;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The embedded engine: one SQLite file in WAL mode with synchronous=FULL, so that a transaction
+ * that was acknowledged survives a power cut. One connection writes, a few read. The file {@code
+ * NAME.lock} beside it keeps a second server out.
+ */
+public final class SqliteEngine implements Engine {
+  // "cofk", so that file(1) and a careless open of another database can tell them apart.
+  private static final int APPLICATION_ID = 0x636f666b;
+  private static final int SCHEMA = 1;
+  private static final int READERS = 4;
+
+  private final FileChannel lockChannel;
+  private final FileLock lock;
+  private final Connection writer;
+  private final BlockingQueue<Connection> readers = new ArrayBlockingQueue<>(READERS);
+  private final List<Consumer<Applied>> listeners = new CopyOnWriteArrayList<>();
+  private long revision;
+  private boolean closed;
+
+  private SqliteEngine(
+      FileChannel lockChannel, FileLock lock, Connection writer, List<Connection> readers)
+      throws SQLException {
+    this.lockChannel = lockChannel;
+    this.lock = lock;
+    this.writer = writer;
+    this.readers.addAll(readers);
+    try (Statement statement = writer.createStatement();
+        ResultSet row = statement.executeQuery("SELECT value FROM revision")) {
+      row.next();
+      revision = row.getLong(1);
+    }
+  }
+
+  /**
+   * Opens a store, and makes it if the file does not exist.
+   *
+   * @throws EngineException if another process has it open, or it is no store of this service
+   */
+  public static SqliteEngine open(Path file) throws EngineException {
+    FileChannel channel = null;
+    List<Connection> opened = new ArrayList<>();
+    try {
+      channel =
+          FileChannel.open(
+              file.resolveSibling(file.getFileName() + ".lock"),
+              Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE),
+              PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
+      FileLock lock = tryLock(channel);
+      if (lock == null) {
+        throw new EngineException(file + " is in use by another key server; stop that one first");
+      }
+      boolean fresh = !Files.exists(file);
+      if (fresh) {
+        Files.createFile(
+            file,
+            PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
+      }
+      for (int i = 0; i <= READERS; i++) {
+        opened.add(connect(file));
+      }
+      prepare(opened.getFirst(), file);
+      return new SqliteEngine(channel, lock, opened.getFirst(), opened.subList(1, opened.size()));
+    } catch (IOException | SQLException e) {
+      for (Connection connection : opened) {
+        closeQuietly(connection);
+      }
+      closeQuietly(channel);
+      if (e instanceof EngineException engine) {
+        throw engine;
+      }
+      throw new EngineException("cannot open the store " + file + ": " + e.getMessage(), e);
+    }
+  }
+
+  private static @Nullable FileLock tryLock(FileChannel channel) throws IOException {
+    try {
+      return channel.tryLock();
+    } catch (OverlappingFileLockException e) {
+      return null;
+    }
+  }
+
+  private static Connection connect(Path file) throws SQLException {
+    Properties properties = new Properties();
+    properties.setProperty("journal_mode", "WAL");
+    properties.setProperty("synchronous", "FULL");
+    properties.setProperty("busy_timeout", "10000");
+    return DriverManager.getConnection("jdbc:sqlite:" + file.toAbsolutePath(), properties);
+  }
+
+  private static void prepare(Connection connection, Path file)
+      throws SQLException, EngineException {
+    try (Statement statement = connection.createStatement()) {
+      int application = number(statement, "PRAGMA application_id");
+      int schema = number(statement, "PRAGMA user_version");
+      if (application == 0 && schema == 0 && number(statement, "PRAGMA schema_version") == 0) {
+        statement.executeUpdate("PRAGMA application_id = " + APPLICATION_ID);
+        statement.executeUpdate("PRAGMA user_version = " + SCHEMA);
+        statement.executeUpdate(
+            "CREATE TABLE entry (key TEXT PRIMARY KEY, value BLOB NOT NULL,"
+                + " version INTEGER NOT NULL) WITHOUT ROWID");
+        statement.executeUpdate("CREATE TABLE revision (value INTEGER NOT NULL)");
+        statement.executeUpdate("INSERT INTO revision VALUES (0)");
+      } else if (application != APPLICATION_ID) {
+        throw new EngineException(file + " is not the store of a key server");
+      } else if (schema != SCHEMA) {
+        throw new EngineException(
+            file + " was written by another version of the key server (schema " + schema + ")");
+      }
+    }
+  }
+
+  private static int number(Statement statement, String query) throws SQLException {
+    try (ResultSet row = statement.executeQuery(query)) {
+      row.next();
+      return row.getInt(1);
+    }
+  }
+
+  @Override
+  public @Nullable Entry get(String key) throws EngineException {
+    Connection connection = takeReader();
+    try (PreparedStatement statement =
+        connection.prepareStatement("SELECT value, version FROM entry WHERE key = ?")) {
+      statement.setString(1, key);
+      try (ResultSet row = statement.executeQuery()) {
+        return row.next() ? new Entry(key, row.getBytes(1), row.getLong(2)) : null;
+      }
+    } catch (SQLException e) {
+      throw new EngineException("cannot read from the store: " + e.getMessage(), e);
+    } finally {
+      readers.add(connection);
+    }
+  }
+
+  @Override
+  public List<Entry> range(String after, int limit) throws EngineException {
+    Connection connection = takeReader();
+    try (PreparedStatement statement =
+        connection.prepareStatement(
+            "SELECT key, value, version FROM entry WHERE key > ? ORDER BY key LIMIT ?")) {
+      statement.setString(1, after);
+      statement.setInt(2, limit);
+      try (ResultSet row = statement.executeQuery()) {
+        List<Entry> entries = new ArrayList<>();
+        while (row.next()) {
+          entries.add(new Entry(row.getString(1), row.getBytes(2), row.getLong(3)));
+        }
+        return entries;
+      }
+    } catch (SQLException e) {
+      throw new EngineException("cannot read from the store: " + e.getMessage(), e);
+    } finally {
+      readers.add(connection);
+    }
+  }
+
+  @Override
+  public synchronized long apply(List<Change> changes) throws EngineException {
+    requireOpen();
+    long next = revision + 1;
+    try (Statement transaction = writer.createStatement()) {
+      transaction.execute("BEGIN IMMEDIATE");
+      boolean committed = false;
+      try {
+        for (Change change : changes) {
+          applyOne(change, next);
+        }
+        try (PreparedStatement statement =
+            writer.prepareStatement("UPDATE revision SET value = ?")) {
+          statement.setLong(1, next);
+          statement.executeUpdate();
+        }
+        transaction.execute("COMMIT");
+        committed = true;
+      } finally {
+        if (!committed) {
+          rollBack(transaction);
+        }
+      }
+    } catch (SQLException e) {
+      throw new EngineException("cannot write to the store: " + e.getMessage(), e);
+    }
+    revision = next;
+    Applied applied = new Applied(next, List.copyOf(changes));
+    listeners.forEach(listener -> listener.accept(applied));
+    return next;
+  }
+
+  private void applyOne(Change change, long next) throws SQLException, ConflictException {
+    byte[] value = change.value();
+    String sql;
+    if (value == null) {
+      sql = "DELETE FROM entry WHERE key = ? AND version = ?";
+    } else if (change.expectedVersion() == ABSENT) {
+      sql = "INSERT INTO entry (value, version, key) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
+    } else {
+      sql = "UPDATE entry SET value = ?, version = ? WHERE key = ? AND version = ?";
+    }
+    try (PreparedStatement statement = writer.prepareStatement(sql)) {
+      int parameter = 1;
+      if (value != null) {
+        statement.setBytes(parameter++, value);
+        statement.setLong(parameter++, next);
+      }
+      statement.setString(parameter++, change.key());
+      if (value == null || change.expectedVersion() != ABSENT) {
+        statement.setLong(parameter, change.expectedVersion());
+      }
+      if (statement.executeUpdate() != 1) {
+        throw new ConflictException("the entry " + change.key() + " has changed");
+      }
+    }
+  }
+
+  private static void rollBack(Statement transaction) {
+    try {
+      transaction.execute("ROLLBACK");
+    } catch (SQLException e) {
+      // The failure that led here says more; SQLite has rolled back by itself in such cases.
+      System.getLogger("io.coffer.keyserver")
+          .log(System.Logger.Level.DEBUG, "rollback: {0}", e.getMessage());
+    }
+  }
+
+  @Override
+  public Watch watch(Consumer<Applied> listener) {
+    listeners.add(listener);
+    return () -> listeners.remove(listener);
+  }
+
+  @Override
+  public synchronized void backUp(Path file) throws EngineException {
+    requireOpen();
+    if (Files.exists(file)) {
+      throw new EngineException(file + " exists already; name a new file");
+    }
+    try {
+      Files.createFile(
+          file, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
+      try (PreparedStatement statement = writer.prepareStatement("VACUUM INTO ?")) {
+        statement.setString(1, file.toAbsolutePath().toString());
+        statement.execute();
+      }
+      try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+        channel.force(true);
+      }
+    } catch (SQLException | IOException e) {
+      throw new EngineException("cannot write the copy " + file + ": " + e.getMessage(), e);
+    }
+  }
+
+  private Connection takeReader() throws EngineException {
+    synchronized (this) {
+      requireOpen();
+    }
+    try {
+      return readers.take();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new EngineException("interrupted while waiting for the store", e);
+    }
+  }
+
+  private void requireOpen() throws EngineException {
+    if (closed) {
+      throw new EngineException("the store is closed");
+    }
+  }
+
+  @Override
+  public void close() {
+    synchronized (this) {
+      if (closed) {
+        return;
+      }
+      closed = true;
+    }
+    for (int i = 0; i < READERS; i++) {
+      try {
+        closeQuietly(readers.take());
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        break;
+      }
+    }
+    closeQuietly(writer);
+    closeQuietly(lock);
+    closeQuietly(lockChannel);
+  }
+
+  private static void closeQuietly(@Nullable AutoCloseable resource) {
+    try {
+      if (resource != null) {
+        resource.close();
+      }
+    } catch (Exception e) {
+      System.getLogger("io.coffer.keyserver")
+          .log(System.Logger.Level.WARNING, "closing the store: {0}", e.getMessage());
+    }
+  }
+}

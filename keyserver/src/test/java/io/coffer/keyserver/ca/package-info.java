@@ -1,0 +1,4 @@
+@NullMarked
+package io.coffer.keyserver.ca;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package io.coffer.keyserver.engine;
+
+import org.jspecify.annotations.NullMarked;

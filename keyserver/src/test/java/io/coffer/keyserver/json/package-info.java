@@ -1,0 +1,4 @@
+@NullMarked
+package io.coffer.keyserver.json;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package io.coffer.keyserver.record;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package io.coffer.keyserver.seal;
+
+import org.jspecify.annotations.NullMarked;
