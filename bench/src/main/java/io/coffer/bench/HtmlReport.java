@@ -13,6 +13,7 @@ final class HtmlReport {
   private static final int CHART_WIDTH = 520;
   private static final int NAME_WIDTH = 140;
   private static final int VALUE_WIDTH = 90;
+  private static final int BAR_WIDTH = CHART_WIDTH - NAME_WIDTH - VALUE_WIDTH;
   private static final int BAR_HEIGHT = 16;
   private static final int ROW_HEIGHT = 24;
 
@@ -28,7 +29,7 @@ final class HtmlReport {
         max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
       h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
       .faint { color: var(--faint); }
-      .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(22rem, 1fr));
+      .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(28rem, 100%), 1fr));
         gap: 1.2rem; }
       figure { margin: 0; border: 1px solid var(--rule); border-radius: 6px; padding: .8rem; }
       figcaption { font-weight: 600; } figcaption span { font-weight: 400; color: var(--faint); }
@@ -40,6 +41,7 @@ final class HtmlReport {
       th, td { padding: .25rem .7rem; border-bottom: 1px solid var(--rule); text-align: right;
         white-space: nowrap; font-variant-numeric: tabular-nums; }
       th:first-child, td:first-child { text-align: left; }
+      th[scope=row] { font-weight: 500; }
       .key svg { width: .9rem; height: .9rem; vertical-align: -1px; margin-left: 1rem; }
       .warn { border-left: 4px solid var(--kernel); padding-left: .8rem; }
       """;
@@ -114,7 +116,7 @@ final class HtmlReport {
 
   private void key() {
     out.append("<p class=\"key\"><span class=\"faint\">Bars are medians, lines reach from the")
-        .append(" least to the greatest value.</span>");
+        .append(" least to the greatest value; » means that the bar would go on.</span>");
     for (Peer.Kind kind : Peer.Kind.values()) {
       if (results.peers().stream().anyMatch(p -> p.kind() == kind && results.has(p))) {
         line(
@@ -160,12 +162,7 @@ final class HtmlReport {
   private void chart(Metric metric) {
     List<Peer> peers =
         results.peers().stream().filter(p -> results.summary(p, metric).isPresent()).toList();
-    double greatest =
-        peers.stream()
-            .mapToDouble(p -> results.summary(p, metric).orElseThrow().max())
-            .max()
-            .orElse(0);
-    double scale = greatest == 0 ? 0 : (CHART_WIDTH - NAME_WIDTH - VALUE_WIDTH) / greatest;
+    double scale = scale(peers, metric);
     List<String> words = new ArrayList<>();
     peers.forEach(p ->
         words.add(
@@ -192,10 +189,28 @@ final class HtmlReport {
     out.append("</svg></figure>\n");
   }
 
+  /**
+   * Units of the drawing per unit of the metric. What works in the kernel may be a hundred times
+   * faster; the systems that are compared shall fill the chart all the same.
+   */
+  private double scale(List<Peer> peers, Metric metric) {
+    double inUserSpace = greatest(peers.stream().filter(Peer::hasDaemon).toList(), metric);
+    double greatest = inUserSpace > 0 ? inUserSpace : greatest(peers, metric);
+    return greatest == 0 ? 0 : BAR_WIDTH / greatest;
+  }
+
+  private double greatest(List<Peer> peers, Metric metric) {
+    return peers.stream()
+        .mapToDouble(p -> results.summary(p, metric).orElseThrow().max())
+        .max()
+        .orElse(0);
+  }
+
   private void bar(Peer peer, Summary summary, double scale, int y) {
-    double width = summary.median() * scale;
-    double from = NAME_WIDTH + summary.min() * scale;
-    double to = NAME_WIDTH + summary.max() * scale;
+    boolean beyond = summary.median() * scale > BAR_WIDTH + 1;
+    double width = Math.min(summary.median() * scale, BAR_WIDTH);
+    double from = NAME_WIDTH + Math.min(summary.min() * scale, BAR_WIDTH);
+    double to = NAME_WIDTH + Math.min(summary.max() * scale, BAR_WIDTH);
     int top = y + (ROW_HEIGHT - BAR_HEIGHT) / 2;
     int middle = y + ROW_HEIGHT / 2;
     line(
@@ -228,7 +243,7 @@ final class HtmlReport {
             "<text x=\"%.1f\" y=\"%d\">%s</text>",
             Math.max(NAME_WIDTH + width, to) + 6,
             middle + 4,
-            Figures.number(summary.median())));
+            (beyond ? "\u00bb " : "") + Figures.number(summary.median())));
   }
 
   private void systems() {
