@@ -37,6 +37,7 @@ public final class Errno {
   public static final int ENAMETOOLONG = 36;
   public static final int ENOLCK = 37;
   public static final int ENOSYS = 38;
+  public static final int EPROTO = 71;
   public static final int ENOTEMPTY = 39;
   public static final int ELOOP = 40;
   public static final int ENODATA = 61;
@@ -92,6 +93,7 @@ public final class Errno {
       case ENAMETOOLONG -> "ENAMETOOLONG (File name too long)";
       case ENOLCK -> "ENOLCK (No locks available)";
       case ENOSYS -> "ENOSYS (Function not implemented)";
+      case EPROTO -> "EPROTO (Protocol error)";
       case ENOTEMPTY -> "ENOTEMPTY (Directory not empty)";
       case ELOOP -> "ELOOP (Too many levels of symbolic links)";
       case ENODATA -> "ENODATA (No data available)";

@@ -169,6 +169,25 @@ public final class Linux {
     return (int) SystemCall.call(Numbers.WRITE, descriptor, address, length);
   }
 
+  /**
+   * writev(2) of two pieces of native memory, in one piece for whoever receives it.
+   *
+   * @return bytes written
+   */
+  public static int writeTwo(
+      int descriptor, long first, long firstBytes, long second, long secondBytes)
+      throws ErrnoException {
+    if (secondBytes == 0) {
+      return write(descriptor, first, firstBytes);
+    }
+    MemorySegment b = Scratch.get().buffer();
+    b.set(ValueLayout.JAVA_LONG, 0, first);
+    b.set(ValueLayout.JAVA_LONG, 8, firstBytes);
+    b.set(ValueLayout.JAVA_LONG, 16, second);
+    b.set(ValueLayout.JAVA_LONG, 24, secondBytes);
+    return (int) SystemCall.call(Numbers.WRITEV, descriptor, b.address(), 2);
+  }
+
   public static void truncate(int descriptor, long size) throws ErrnoException {
     SystemCall.call(Numbers.FTRUNCATE, descriptor, size, 0);
   }

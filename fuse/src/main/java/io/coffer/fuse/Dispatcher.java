@@ -1,0 +1,535 @@
+package io.coffer.fuse;
+
+import io.coffer.fuse.Filesystem.CreateReply;
+import io.coffer.fuse.Filesystem.EntryReply;
+import io.coffer.fuse.Filesystem.Lock;
+import io.coffer.fuse.Filesystem.StatusChange;
+import io.coffer.posix.Errno;
+import io.coffer.posix.ErrnoException;
+import io.coffer.posix.Timestamp;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Decodes one request, has the filesystem handle it, and sends the answer. Nothing that a request
+ * holds is trusted: what is too short or malformed gets EINVAL. A handler that fails unexpectedly
+ * answers EIO for this one request.
+ *
+ * <p>Thread-safe; each thread brings its own buffers.
+ */
+final class Dispatcher {
+  private static final System.Logger LOG = System.getLogger("io.coffer.fuse");
+
+  /** struct fuse_in_header. */
+  static final int HEADER_BYTES = 40;
+
+  private static final int FATTR_MODE = 1;
+  private static final int FATTR_UID = 1 << 1;
+  private static final int FATTR_GID = 1 << 2;
+  private static final int FATTR_SIZE = 1 << 3;
+  private static final int FATTR_ATIME = 1 << 4;
+  private static final int FATTR_MTIME = 1 << 5;
+  private static final int FATTR_FH = 1 << 6;
+  private static final int FATTR_ATIME_NOW = 1 << 7;
+  private static final int FATTR_MTIME_NOW = 1 << 8;
+  private static final int FATTR_KILL_SUIDGID = 1 << 11;
+  private static final int GETATTR_FH = 1;
+  private static final int WRITE_KILL_SUIDGID = 1 << 2;
+  private static final int RELEASE_FLOCK_UNLOCK = 2;
+  private static final int FSYNC_DATA_ONLY = 1;
+  private static final int LK_FLOCK = 1;
+  private static final int F_UNLCK = 2;
+
+  private final Filesystem filesystem;
+  private final ReplyChannel channel;
+  private final LockWaits lockWaits;
+  private volatile boolean extendedSetXattr;
+
+  Dispatcher(Filesystem filesystem, ReplyChannel channel) {
+    this.filesystem = filesystem;
+    this.channel = channel;
+    this.lockWaits = new LockWaits(channel);
+  }
+
+  /** INIT agreed on FUSE_SETXATTR_EXT: SETXATTR has 8 more bytes before the name. */
+  void useExtendedSetXattr() {
+    extendedSetXattr = true;
+  }
+
+  /** Threads that wait for locks are told to give up. */
+  void close() {
+    lockWaits.close();
+  }
+
+  /** Handles the request of {@code length} bytes in {@code buffers.request}. */
+  void dispatch(RequestBuffers buffers, int length) {
+    MemorySegment in = buffers.request;
+    if (length < HEADER_BYTES || in.get(ValueLayout.JAVA_INT, 0) != length) {
+      LOG.log(System.Logger.Level.WARNING, "dropped a malformed request of {0} bytes", length);
+      return;
+    }
+    int opcode = in.get(ValueLayout.JAVA_INT, 4);
+    long unique = in.get(ValueLayout.JAVA_LONG, 8);
+    long id = in.get(ValueLayout.JAVA_LONG, 16);
+    buffers.caller.set(
+        unique,
+        in.get(ValueLayout.JAVA_INT, 24),
+        in.get(ValueLayout.JAVA_INT, 28),
+        in.get(ValueLayout.JAVA_INT, 32));
+    Request request = new Request(buffers, length, unique);
+    try {
+      handle(request, opcode, id);
+    } catch (ErrnoException e) {
+      request.error(e.errno());
+    } catch (Throwable e) {
+      LOG.log(
+          System.Logger.Level.ERROR,
+          "operation " + opcode + " on inode " + id + " failed unexpectedly",
+          e);
+      request.error(Errno.EIO);
+    }
+  }
+
+  private void handle(Request r, int opcode, long id) throws ErrnoException {
+    Caller caller = r.buffers.caller;
+    switch (opcode) {
+      case Opcode.LOOKUP -> r.entry(filesystem.lookup(caller, id, r.name()));
+      case Opcode.FORGET -> {
+        r.need(8);
+        filesystem.forget(id, r.u64(0));
+      }
+      case Opcode.BATCH_FORGET -> batchForget(r);
+      case Opcode.GETATTR -> {
+        r.need(16);
+        long handle = (r.u32(0) & GETATTR_FH) != 0 ? r.u64(8) : 0;
+        Reply.putStatus(r.head(), Reply.HEADER_BYTES, filesystem.status(caller, id, handle));
+        r.send(Reply.ATTR_OUT_BYTES);
+      }
+      case Opcode.STATX -> {
+        r.need(24);
+        long handle = (r.u32(0) & GETATTR_FH) != 0 ? r.u64(8) : 0;
+        Reply.putExtendedStatus(
+            r.head(), Reply.HEADER_BYTES, filesystem.status(caller, id, handle));
+        r.send(Reply.STATX_OUT_BYTES);
+      }
+      case Opcode.SETATTR -> {
+        Reply.putStatus(
+            r.head(), Reply.HEADER_BYTES, filesystem.change(caller, id, statusChange(r)));
+        r.send(Reply.ATTR_OUT_BYTES);
+      }
+      case Opcode.READLINK -> r.payload(filesystem.readLink(caller, id));
+      case Opcode.SYMLINK -> {
+        byte[] name = r.name();
+        r.entry(filesystem.symlink(caller, id, name, r.string()));
+      }
+      case Opcode.MKNOD -> {
+        r.need(16);
+        r.skip(16);
+        r.entry(
+            filesystem.makeNode(
+                caller, id, r.name(), r.u32(0), r.u32(8), Reply.decodeDevice(r.u32(4))));
+      }
+      case Opcode.MKDIR -> {
+        r.need(8);
+        r.skip(8);
+        r.entry(filesystem.makeDirectory(caller, id, r.name(), r.u32(0), r.u32(4)));
+      }
+      case Opcode.UNLINK -> {
+        filesystem.unlink(caller, id, r.name());
+        r.done();
+      }
+      case Opcode.RMDIR -> {
+        filesystem.removeDirectory(caller, id, r.name());
+        r.done();
+      }
+      case Opcode.RENAME -> {
+        r.need(8);
+        r.skip(8);
+        byte[] name = r.name();
+        filesystem.rename(caller, id, name, r.u64(0), r.name(), 0);
+        r.done();
+      }
+      case Opcode.RENAME2 -> {
+        r.need(16);
+        r.skip(16);
+        byte[] name = r.name();
+        filesystem.rename(caller, id, name, r.u64(0), r.name(), r.u32(8));
+        r.done();
+      }
+      case Opcode.LINK -> {
+        r.need(8);
+        r.skip(8);
+        r.entry(filesystem.link(caller, r.u64(0), id, r.name()));
+      }
+      case Opcode.OPEN -> {
+        r.need(8);
+        Reply.putOpen(r.head(), Reply.HEADER_BYTES, filesystem.open(caller, id, r.u32(0)));
+        r.send(Reply.OPEN_BYTES);
+      }
+      case Opcode.CREATE -> {
+        r.need(16);
+        r.skip(16);
+        r.created(filesystem.create(caller, id, r.name(), r.u32(0), r.u32(4), r.u32(8)));
+      }
+      case Opcode.TMPFILE -> {
+        r.need(16);
+        r.created(filesystem.createTemporary(caller, id, r.u32(0), r.u32(4), r.u32(8)));
+      }
+      case Opcode.READ -> {
+        r.need(40);
+        int size = r.size(16);
+        int count = filesystem.read(caller, id, r.u64(0), r.u64(8), r.buffers.payload, 0, size);
+        r.sendPayload(count);
+      }
+      case Opcode.WRITE -> {
+        r.need(40);
+        int size = r.u32(16);
+        if (size < 0 || size > r.length - RequestBuffers.WRITE_HEAD_BYTES) {
+          throw new ErrnoException(Errno.EINVAL);
+        }
+        int count =
+            filesystem.write(
+                caller,
+                id,
+                r.u64(0),
+                r.u64(8),
+                r.buffers.request,
+                RequestBuffers.WRITE_HEAD_BYTES,
+                size,
+                (r.u32(20) & WRITE_KILL_SUIDGID) != 0);
+        r.sendWord(count);
+      }
+      case Opcode.STATFS -> {
+        Reply.putFilesystemStatus(
+            r.head(), Reply.HEADER_BYTES, filesystem.filesystemStatus(caller, id));
+        r.send(Reply.STATFS_BYTES);
+      }
+      case Opcode.FLUSH -> {
+        r.need(24);
+        filesystem.flush(caller, id, r.u64(0), r.u64(16));
+        r.done();
+      }
+      case Opcode.RELEASE -> {
+        r.need(24);
+        if ((r.u32(12) & RELEASE_FLOCK_UNLOCK) != 0) {
+          filesystem.tryFlock(caller, id, r.u64(0), r.u64(16), F_UNLCK);
+        }
+        filesystem.release(caller, id, r.u64(0));
+        r.done();
+      }
+      case Opcode.FSYNC -> {
+        r.need(16);
+        filesystem.sync(caller, id, r.u64(0), (r.u32(8) & FSYNC_DATA_ONLY) != 0);
+        r.done();
+      }
+      case Opcode.SETXATTR -> {
+        int head = extendedSetXattr ? 16 : 8;
+        r.need(head);
+        r.skip(head);
+        byte[] name = r.string();
+        filesystem.setXattr(caller, id, name, r.bytes(r.u32(0)), r.u32(4));
+        r.done();
+      }
+      case Opcode.GETXATTR -> {
+        r.need(8);
+        r.skip(8);
+        r.xattr(filesystem.getXattr(caller, id, r.string()));
+      }
+      case Opcode.LISTXATTR -> {
+        r.need(8);
+        r.xattr(filesystem.listXattrs(caller, id));
+      }
+      case Opcode.REMOVEXATTR -> {
+        filesystem.removeXattr(caller, id, r.string());
+        r.done();
+      }
+      case Opcode.OPENDIR -> {
+        r.need(8);
+        Reply.putOpen(r.head(), Reply.HEADER_BYTES, filesystem.openDirectory(caller, id, r.u32(0)));
+        r.send(Reply.OPEN_BYTES);
+      }
+      case Opcode.READDIR, Opcode.READDIRPLUS -> {
+        r.need(40);
+        boolean plus = opcode == Opcode.READDIRPLUS;
+        var sink = new DirectoryReply(r.buffers.payload, r.size(16), plus);
+        filesystem.list(caller, id, r.u64(0), r.u64(8), plus, sink);
+        r.sendPayload(sink.used());
+      }
+      case Opcode.RELEASEDIR -> {
+        r.need(24);
+        filesystem.releaseDirectory(caller, id, r.u64(0));
+        r.done();
+      }
+      case Opcode.FSYNCDIR -> {
+        r.need(16);
+        filesystem.syncDirectory(caller, id, r.u64(0), (r.u32(8) & FSYNC_DATA_ONLY) != 0);
+        r.done();
+      }
+      case Opcode.SYNCFS -> {
+        filesystem.syncAll(caller, id);
+        r.done();
+      }
+      case Opcode.GETLK -> testLock(r, id);
+      case Opcode.SETLK -> {
+        if (!setLock(r.lockRequest(id), caller)) {
+          throw new ErrnoException(Errno.EAGAIN);
+        }
+        r.done();
+      }
+      case Opcode.SETLKW -> {
+        LockRequest wanted = r.lockRequest(id);
+        if (setLock(wanted, caller)) {
+          r.done();
+        } else {
+          // The next request must not wait behind somebody else's lock.
+          Caller waiting = new Caller();
+          waiting.set(r.unique, caller.uid(), caller.gid(), caller.pid());
+          lockWaits.start(r.unique, () -> setLock(wanted, waiting));
+        }
+      }
+      case Opcode.INTERRUPT -> {
+        r.need(8);
+        lockWaits.interrupt(r.u64(0));
+      }
+      case Opcode.ACCESS -> {
+        r.need(8);
+        filesystem.access(caller, id, r.u32(0));
+        r.done();
+      }
+      case Opcode.FALLOCATE -> {
+        r.need(32);
+        filesystem.allocate(caller, id, r.u64(0), r.u32(24), r.u64(8), r.u64(16));
+        r.done();
+      }
+      case Opcode.LSEEK -> {
+        r.need(24);
+        long found = filesystem.seek(caller, id, r.u64(0), r.u64(8), r.u32(16));
+        r.head().set(ValueLayout.JAVA_LONG, Reply.HEADER_BYTES, found);
+        r.send(8);
+      }
+      case Opcode.COPY_FILE_RANGE -> {
+        r.need(56);
+        // The answer's size is a 32-bit word.
+        long most = Math.min(r.u64(40), 1L << 30);
+        r.sendWord(
+            (int)
+                filesystem.copyRange(
+                    caller, id, r.u64(0), r.u64(8), r.u64(16), r.u64(24), r.u64(32), most));
+      }
+      case Opcode.IOCTL -> throw new ErrnoException(Errno.ENOTTY);
+      case Opcode.DESTROY -> r.done();
+      default -> throw new ErrnoException(Errno.ENOSYS);
+    }
+  }
+
+  private void batchForget(Request r) throws ErrnoException {
+    r.need(8);
+    long count = Math.min(Integer.toUnsignedLong(r.u32(0)), (r.length - HEADER_BYTES - 8) / 16);
+    for (long i = 0; i < count; i++) {
+      filesystem.forget(r.u64(8 + i * 16), r.u64(16 + i * 16));
+    }
+  }
+
+  private static StatusChange statusChange(Request r) throws ErrnoException {
+    r.need(88);
+    int valid = r.u32(0);
+    return new StatusChange(
+        (valid & FATTR_FH) != 0 ? r.u64(8) : 0,
+        (valid & FATTR_MODE) != 0 ? (Integer) (r.u32(68) & 07777) : null,
+        (valid & FATTR_UID) != 0 ? (Integer) r.u32(76) : null,
+        (valid & FATTR_GID) != 0 ? (Integer) r.u32(80) : null,
+        (valid & FATTR_SIZE) != 0 ? (Long) r.u64(16) : null,
+        time(r, valid, FATTR_ATIME, FATTR_ATIME_NOW, 32, 56),
+        time(r, valid, FATTR_MTIME, FATTR_MTIME_NOW, 40, 60),
+        (valid & FATTR_KILL_SUIDGID) != 0);
+  }
+
+  private static @Nullable Timestamp time(
+      Request r, int valid, int given, int now, long seconds, long nanos) throws ErrnoException {
+    if ((valid & now) != 0) {
+      return Timestamp.NOW;
+    }
+    if ((valid & given) == 0) {
+      return null;
+    }
+    if (r.u32(nanos) < 0 || r.u32(nanos) > 999_999_999) {
+      throw new ErrnoException(Errno.EINVAL);
+    }
+    return new Timestamp(r.u64(seconds), r.u32(nanos));
+  }
+
+  /** A decoded struct fuse_lk_in. */
+  private record LockRequest(long id, long handle, long owner, Lock lock, boolean flock) {}
+
+  private boolean setLock(LockRequest wanted, Caller caller) throws ErrnoException {
+    return wanted.flock
+        ? filesystem.tryFlock(caller, wanted.id, wanted.handle, wanted.owner, wanted.lock.type())
+        : filesystem.tryLock(caller, wanted.id, wanted.handle, wanted.owner, wanted.lock);
+  }
+
+  private void testLock(Request r, long id) throws ErrnoException {
+    LockRequest wanted = r.lockRequest(id);
+    Lock found =
+        filesystem.testLock(r.buffers.caller, id, wanted.handle, wanted.owner, wanted.lock);
+    MemorySegment b = r.head();
+    b.set(ValueLayout.JAVA_LONG, 16, found == null ? wanted.lock.start() : found.start());
+    b.set(ValueLayout.JAVA_LONG, 24, found == null ? wanted.lock.end() : found.end());
+    b.set(ValueLayout.JAVA_INT, 32, found == null ? F_UNLCK : found.type());
+    b.set(ValueLayout.JAVA_INT, 36, found == null ? 0 : found.pid());
+    r.send(24);
+  }
+
+  /** One request: reads its body, which begins behind the header, and sends its answer. */
+  private final class Request {
+    private final RequestBuffers buffers;
+    private final int length;
+    private final long unique;
+    private int position = HEADER_BYTES;
+
+    Request(RequestBuffers buffers, int length, long unique) {
+      this.buffers = buffers;
+      this.length = length;
+      this.unique = unique;
+    }
+
+    MemorySegment head() {
+      return buffers.head;
+    }
+
+    /** The body has at least so many bytes. */
+    void need(int bytes) throws ErrnoException {
+      if (length - HEADER_BYTES < bytes) {
+        throw new ErrnoException(Errno.EINVAL);
+      }
+    }
+
+    void skip(int bytes) {
+      position += bytes;
+    }
+
+    int u32(long offset) {
+      return buffers.request.get(ValueLayout.JAVA_INT, HEADER_BYTES + offset);
+    }
+
+    long u64(long offset) {
+      return buffers.request.get(ValueLayout.JAVA_LONG, HEADER_BYTES + offset);
+    }
+
+    /** A size of a payload that is asked for, bounded by what fits. */
+    int size(long offset) {
+      return (int) Math.min(Integer.toUnsignedLong(u32(offset)), buffers.payload.byteSize());
+    }
+
+    /** The next string, ended by NUL. */
+    byte[] string() throws ErrnoException {
+      int end = position;
+      while (end < length && buffers.request.get(ValueLayout.JAVA_BYTE, end) != 0) {
+        end++;
+      }
+      if (end >= length) {
+        throw new ErrnoException(Errno.EINVAL);
+      }
+      byte[] result = bytes(end - position);
+      position++;
+      return result;
+    }
+
+    /** The next string, which must be able to be the name of a directory entry. */
+    byte[] name() throws ErrnoException {
+      byte[] name = string();
+      boolean dots =
+          name.length <= 2 && name.length > 0 && name[0] == '.' && name[name.length - 1] == '.';
+      if (name.length == 0 || dots) {
+        throw new ErrnoException(Errno.EINVAL);
+      }
+      for (byte b : name) {
+        if (b == '/') {
+          throw new ErrnoException(Errno.EINVAL);
+        }
+      }
+      return name;
+    }
+
+    byte[] bytes(int count) throws ErrnoException {
+      if (count < 0 || count > length - position) {
+        throw new ErrnoException(Errno.EINVAL);
+      }
+      byte[] result = new byte[count];
+      MemorySegment.copy(buffers.request, ValueLayout.JAVA_BYTE, position, result, 0, count);
+      position += count;
+      return result;
+    }
+
+    /** struct fuse_lk_in: handle, owner, start, end, type, pid, flags. */
+    LockRequest lockRequest(long id) throws ErrnoException {
+      need(48);
+      int type = u32(32);
+      if (type < 0 || type > F_UNLCK || u64(16) < 0 || u64(24) < u64(16)) {
+        throw new ErrnoException(Errno.EINVAL);
+      }
+      return new LockRequest(
+          id, u64(0), u64(8), new Lock(u64(16), u64(24), type, u32(36)), (u32(40) & LK_FLOCK) != 0);
+    }
+
+    void error(int errno) {
+      Reply.putHeader(head(), Reply.HEADER_BYTES, -errno, unique);
+      channel.send(head(), Reply.HEADER_BYTES, head(), 0);
+    }
+
+    void done() {
+      send(0);
+    }
+
+    /** Sends an answer whose body of {@code bytes} lies behind the header. */
+    void send(int bytes) {
+      long all = (long) Reply.HEADER_BYTES + bytes;
+      Reply.putHeader(head(), all, 0, unique);
+      channel.send(head(), all, head(), 0);
+    }
+
+    void sendPayload(int bytes) {
+      Reply.putHeader(head(), Reply.HEADER_BYTES + bytes, 0, unique);
+      channel.send(head(), Reply.HEADER_BYTES, buffers.payload, bytes);
+    }
+
+    void payload(byte[] value) throws ErrnoException {
+      if (value.length > buffers.payload.byteSize()) {
+        throw new ErrnoException(Errno.E2BIG);
+      }
+      MemorySegment.copy(value, 0, buffers.payload, ValueLayout.JAVA_BYTE, 0, value.length);
+      sendPayload(value.length);
+    }
+
+    /** struct fuse_write_out or fuse_getxattr_out. */
+    void sendWord(int value) {
+      head().set(ValueLayout.JAVA_INT, Reply.HEADER_BYTES, value);
+      head().set(ValueLayout.JAVA_INT, Reply.HEADER_BYTES + 4, 0);
+      send(8);
+    }
+
+    void xattr(byte[] value) throws ErrnoException {
+      int room = u32(0);
+      if (room == 0) {
+        sendWord(value.length);
+      } else if (value.length > Integer.toUnsignedLong(room)) {
+        throw new ErrnoException(Errno.ERANGE);
+      } else {
+        payload(value);
+      }
+      Arrays.fill(value, (byte) 0);
+    }
+
+    void entry(EntryReply entry) {
+      Reply.putEntry(head(), Reply.HEADER_BYTES, entry);
+      send(Reply.ENTRY_BYTES);
+    }
+
+    void created(CreateReply created) {
+      Reply.putEntry(head(), Reply.HEADER_BYTES, created.entry());
+      Reply.putOpen(head(), Reply.HEADER_BYTES + Reply.ENTRY_BYTES, created.open());
+      send(Reply.ENTRY_BYTES + Reply.OPEN_BYTES);
+    }
+  }
+}

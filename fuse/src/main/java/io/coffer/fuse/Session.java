@@ -1,0 +1,332 @@
+package io.coffer.fuse;
+
+import io.coffer.posix.Errno;
+import io.coffer.posix.ErrnoException;
+import io.coffer.posix.Linux;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/**
+ * A connection with the kernel: agrees on the protocol, then has threads read requests from
+ * /dev/fuse, each of which handles what it read and answers itself while another one waits for the
+ * next. A thread is added whenever the last waiting one gets a request, up to a bound.
+ *
+ * <p>Ends when the filesystem is unmounted or the connection is aborted.
+ */
+public final class Session {
+  private static final System.Logger LOG = System.getLogger("io.coffer.fuse");
+
+  private static final int MAJOR = 7;
+
+  /** 7.31 is Linux 5.4; older kernels lack FUSE_MAX_PAGES or what else is relied on. */
+  private static final int OLDEST_MINOR = 28;
+
+  /** The newest protocol whose structures this code knows. */
+  private static final int MINOR = 45;
+
+  private static final long ASYNC_READ = 1;
+  private static final long POSIX_LOCKS = 1L << 1;
+  private static final long ATOMIC_O_TRUNC = 1L << 3;
+  private static final long BIG_WRITES = 1L << 5;
+  private static final long DONT_MASK = 1L << 6;
+  private static final long FLOCK_LOCKS = 1L << 10;
+  private static final long AUTO_INVAL_DATA = 1L << 12;
+  private static final long DO_READDIRPLUS = 1L << 13;
+  private static final long READDIRPLUS_AUTO = 1L << 14;
+  private static final long ASYNC_DIO = 1L << 15;
+  private static final long WRITEBACK_CACHE = 1L << 16;
+  private static final long PARALLEL_DIROPS = 1L << 18;
+  private static final long POSIX_ACL = 1L << 20;
+  private static final long ABORT_ERROR = 1L << 21;
+  private static final long MAX_PAGES = 1L << 22;
+  private static final long CACHE_SYMLINKS = 1L << 23;
+  private static final long EXPLICIT_INVAL_DATA = 1L << 25;
+  private static final long SETXATTR_EXT = 1L << 29;
+  private static final long INIT_EXT = 1L << 30;
+
+  private static final int PAGE_BYTES = 4096;
+  private static final int DEFAULT_MAX_PAGES = 256;
+  private static final int NOTIFY_INVAL_INODE = 2;
+  private static final int NOTIFY_INVAL_ENTRY = 3;
+  private static final int NOTIFY_STORE = 4;
+  private static final int NOTIFY_DELETE = 6;
+
+  private final int device;
+  private final Filesystem filesystem;
+  private final SessionOptions options;
+  private final Dispatcher dispatcher;
+  private final int maxWriteBytes;
+  private final AtomicInteger waiting = new AtomicInteger();
+  private final AtomicInteger threads = new AtomicInteger();
+  private final AtomicInteger threadNumber = new AtomicInteger();
+  private final CountDownLatch started = new CountDownLatch(1);
+  private final CountDownLatch ended = new CountDownLatch(1);
+  private volatile boolean stopping;
+
+  /** Takes over an open descriptor of /dev/fuse that has been mounted; {@link #start} begins. */
+  Session(int device, Filesystem filesystem, SessionOptions options) {
+    this.device = device;
+    this.filesystem = filesystem;
+    this.options = options;
+    this.dispatcher = new Dispatcher(filesystem, this::send);
+    this.maxWriteBytes = maxPages() * PAGE_BYTES;
+  }
+
+  /** 1 MiB, the most without raising a limit of the kernel. */
+  private static int maxPages() {
+    try {
+      String limit = Files.readString(Path.of("/proc/sys/fs/fuse/max_pages_limit")).strip();
+      return Math.min(DEFAULT_MAX_PAGES, Integer.parseInt(limit));
+    } catch (IOException | NumberFormatException e) {
+      return DEFAULT_MAX_PAGES;
+    }
+  }
+
+  void start() {
+    threads.incrementAndGet();
+    addThread();
+  }
+
+  /** Waits until the kernel and this side have agreed and requests are served. */
+  void awaitStarted() throws InterruptedException {
+    started.await();
+  }
+
+  /** Waits until the filesystem has been unmounted and every request has been handled. */
+  public void awaitEnd() throws InterruptedException {
+    ended.await();
+  }
+
+  /** Has the filesystem been unmounted and every request been handled? */
+  public boolean hasEnded() {
+    return ended.getCount() == 0;
+  }
+
+  private void addThread() {
+    Thread.ofPlatform().name("fuse-" + threadNumber.incrementAndGet()).start(this::serve);
+  }
+
+  private void serve() {
+    try (Arena arena = Arena.ofShared()) {
+      RequestBuffers buffers = new RequestBuffers(arena, maxWriteBytes);
+      while (!stopping) {
+        int length = receive(buffers);
+        if (length < 0) {
+          break;
+        }
+        if (started.getCount() > 0) {
+          if (buffers.request.get(ValueLayout.JAVA_INT, 4) == Opcode.INIT) {
+            agree(buffers, length);
+          }
+        } else {
+          dispatcher.dispatch(buffers, length);
+        }
+      }
+    } catch (RuntimeException | Error e) {
+      LOG.log(System.Logger.Level.ERROR, "a reader thread failed", e);
+    } finally {
+      if (threads.decrementAndGet() == 0) {
+        end();
+      }
+    }
+  }
+
+  /** Reads one request; -1 at the end of the connection. */
+  private int receive(RequestBuffers buffers) {
+    waiting.incrementAndGet();
+    int length;
+    try {
+      while (true) {
+        try {
+          length = Linux.read(device, buffers.request.address(), buffers.request.byteSize());
+          break;
+        } catch (ErrnoException e) {
+          // ENOENT: the request was interrupted before it was read.
+          if (e.errno() != Errno.ENOENT && e.errno() != Errno.EAGAIN) {
+            if (e.errno() != Errno.ENODEV) {
+              LOG.log(System.Logger.Level.WARNING, "the connection ended: {0}", e.getMessage());
+            }
+            stopping = true;
+            return -1;
+          }
+        }
+      }
+    } finally {
+      if (waiting.decrementAndGet() == 0 && !stopping && started.getCount() == 0) {
+        addThreadIfAllowed();
+      }
+    }
+    return length == 0 ? -1 : length;
+  }
+
+  private void addThreadIfAllowed() {
+    int count = threads.get();
+    while (count > 0 && count < options.threads()) {
+      if (threads.compareAndSet(count, count + 1)) {
+        addThread();
+        return;
+      }
+      count = threads.get();
+    }
+  }
+
+  private void end() {
+    dispatcher.close();
+    try {
+      filesystem.close();
+    } catch (RuntimeException e) {
+      LOG.log(System.Logger.Level.ERROR, "closing the filesystem failed", e);
+    } finally {
+      Linux.close(device);
+      started.countDown();
+      ended.countDown();
+    }
+  }
+
+  /** Answers INIT, struct fuse_init_in with struct fuse_init_out. */
+  private void agree(RequestBuffers buffers, int length) {
+    MemorySegment in = buffers.request;
+    long unique = in.get(ValueLayout.JAVA_LONG, 8);
+    MemorySegment out = buffers.head;
+    int at = Dispatcher.HEADER_BYTES;
+    int major = in.get(ValueLayout.JAVA_INT, at);
+    int minor = in.get(ValueLayout.JAVA_INT, at + 4);
+    out.asSlice(0, 80).fill((byte) 0);
+    if (length < at + 16 || major < MAJOR || (major == MAJOR && minor < OLDEST_MINOR)) {
+      LOG.log(
+          System.Logger.Level.ERROR,
+          "the kernel speaks FUSE {0}.{1}; at least {2}.{3} (Linux 4.20) is needed",
+          major,
+          minor,
+          MAJOR,
+          OLDEST_MINOR);
+      Reply.putHeader(out, Reply.HEADER_BYTES, -Errno.EPROTO, unique);
+      send(out, Reply.HEADER_BYTES, out, 0);
+      return;
+    }
+    long offered = Integer.toUnsignedLong(in.get(ValueLayout.JAVA_INT, at + 12));
+    if ((offered & INIT_EXT) != 0 && length >= at + 20) {
+      offered |= (long) in.get(ValueLayout.JAVA_INT, at + 16) << 32;
+    }
+    long wanted =
+        POSIX_LOCKS
+            | FLOCK_LOCKS
+            | BIG_WRITES
+            | ATOMIC_O_TRUNC
+            | DONT_MASK
+            | DO_READDIRPLUS
+            | READDIRPLUS_AUTO
+            | ASYNC_DIO
+            | PARALLEL_DIROPS
+            | ABORT_ERROR
+            | MAX_PAGES
+            | CACHE_SYMLINKS
+            | SETXATTR_EXT
+            | INIT_EXT
+            | (options.autoInvalidate() ? AUTO_INVAL_DATA : EXPLICIT_INVAL_DATA)
+            | (options.asynchronousRead() ? ASYNC_READ : 0)
+            | (options.writebackCache() ? WRITEBACK_CACHE : 0)
+            | (options.posixAcl() ? POSIX_ACL : 0);
+    long agreed = offered & wanted;
+    if ((agreed & SETXATTR_EXT) != 0) {
+      dispatcher.useExtendedSetXattr();
+    }
+    int body = Reply.HEADER_BYTES;
+    out.set(ValueLayout.JAVA_INT, body, MAJOR);
+    out.set(ValueLayout.JAVA_INT, body + 4, Math.min(MINOR, minor));
+    out.set(ValueLayout.JAVA_INT, body + 8, in.get(ValueLayout.JAVA_INT, at + 8));
+    out.set(ValueLayout.JAVA_INT, body + 12, (int) agreed);
+    out.set(ValueLayout.JAVA_SHORT, body + 16, (short) 64);
+    out.set(ValueLayout.JAVA_SHORT, body + 18, (short) 48);
+    out.set(ValueLayout.JAVA_INT, body + 20, maxWriteBytes);
+    out.set(ValueLayout.JAVA_INT, body + 24, 1);
+    out.set(ValueLayout.JAVA_SHORT, body + 28, (short) (maxWriteBytes / PAGE_BYTES));
+    out.set(ValueLayout.JAVA_INT, body + 32, (int) (agreed >>> 32));
+    Reply.putHeader(out, 80, 0, unique);
+    filesystem.started(this);
+    send(out, 80, out, 0);
+    started.countDown();
+  }
+
+  private void send(MemorySegment head, long headBytes, MemorySegment payload, long payloadBytes) {
+    try {
+      Linux.writeTwo(device, head.address(), headBytes, payload.address(), payloadBytes);
+    } catch (ErrnoException e) {
+      // ENOENT: the request was interrupted and nobody waits; ENODEV: unmounted meanwhile.
+      if (e.errno() != Errno.ENOENT && e.errno() != Errno.ENODEV) {
+        LOG.log(System.Logger.Level.ERROR, "the kernel refused an answer: {0}", e.getMessage());
+        if (payloadBytes > 0 || headBytes > Reply.HEADER_BYTES) {
+          Reply.putHeader(head, Reply.HEADER_BYTES, -Errno.EIO, head.get(ValueLayout.JAVA_LONG, 8));
+          send(head, Reply.HEADER_BYTES, head, 0);
+        }
+      }
+    }
+  }
+
+  // Notifications. They must not be sent from a thread that handles a request on the same inode or
+  // directory: the kernel may hold a lock meanwhile that it needs for them.
+
+  /** The kernel is to forget cached contents from {@code offset} on, and the status. */
+  public void invalidateInode(long id, long offset, long length) throws ErrnoException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment b = arena.allocate(Reply.HEADER_BYTES + 24, 8);
+      b.set(ValueLayout.JAVA_LONG, 16, id);
+      b.set(ValueLayout.JAVA_LONG, 24, offset);
+      b.set(ValueLayout.JAVA_LONG, 32, length);
+      notify(NOTIFY_INVAL_INODE, b, b, 0);
+    }
+  }
+
+  /** The kernel is to look a name up anew. */
+  public void invalidateEntry(long parent, byte[] name) throws ErrnoException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment b = arena.allocate(Reply.HEADER_BYTES + 16 + name.length + 1, 8);
+      b.set(ValueLayout.JAVA_LONG, 16, parent);
+      b.set(ValueLayout.JAVA_INT, 24, name.length);
+      MemorySegment.copy(name, 0, b, ValueLayout.JAVA_BYTE, 32, name.length);
+      notify(NOTIFY_INVAL_ENTRY, b, b, 0);
+    }
+  }
+
+  /** A name is gone that stood for {@code child}. */
+  public void deleted(long parent, long child, byte[] name) throws ErrnoException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment b = arena.allocate(Reply.HEADER_BYTES + 24 + name.length + 1, 8);
+      b.set(ValueLayout.JAVA_LONG, 16, parent);
+      b.set(ValueLayout.JAVA_LONG, 24, child);
+      b.set(ValueLayout.JAVA_INT, 32, name.length);
+      MemorySegment.copy(name, 0, b, ValueLayout.JAVA_BYTE, 40, name.length);
+      notify(NOTIFY_DELETE, b, b, 0);
+    }
+  }
+
+  /** Puts contents into the kernel's cache. */
+  public void store(long id, long offset, MemorySegment data, int length) throws ErrnoException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment b = arena.allocate(Reply.HEADER_BYTES + 24, 8);
+      b.set(ValueLayout.JAVA_LONG, 16, id);
+      b.set(ValueLayout.JAVA_LONG, 24, offset);
+      b.set(ValueLayout.JAVA_INT, 32, length);
+      notify(NOTIFY_STORE, b, data, length);
+    }
+  }
+
+  /** ENOENT, "the kernel does not know it", is as good as done. */
+  private void notify(int code, MemorySegment b, MemorySegment data, int length)
+      throws ErrnoException {
+    Reply.putHeader(b, b.byteSize() + length, code, 0);
+    try {
+      Linux.writeTwo(device, b.address(), b.byteSize(), data.address(), length);
+    } catch (ErrnoException e) {
+      if (e.errno() != Errno.ENOENT) {
+        throw e;
+      }
+    }
+  }
+}

@@ -1,0 +1,18 @@
+package io.coffer.fuse;
+
+/**
+ * What a filesystem wants to agree on with the kernel; what the kernel cannot do is left out.
+ *
+ * @param writebackCache the kernel keeps small writes and sends them later; only for a filesystem
+ *     that nobody else changes
+ * @param posixAcl the kernel enforces POSIX ACLs that it reads as extended attributes
+ * @param autoInvalidate the kernel drops cached contents when size or time of a file changed
+ * @param asynchronousRead several reads of one file at once
+ * @param threads most threads that handle requests at once
+ */
+public record SessionOptions(
+    boolean writebackCache,
+    boolean posixAcl,
+    boolean autoInvalidate,
+    boolean asynchronousRead,
+    int threads) {}
