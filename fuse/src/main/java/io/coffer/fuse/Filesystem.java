@@ -20,13 +20,18 @@ public interface Filesystem extends AutoCloseable {
   /**
    * A node that was looked up or made; the kernel will {@link #forget} it once for each such reply.
    *
-   * @param id 0 with a positive {@code entryNanos} tells that the name does not exist and may be
-   *     remembered so
+   * @param id 0 tells that the name does not exist
+   * @param status null only with id 0
    * @param entryNanos how long the kernel may believe in the name
    * @param attributeNanos how long it may believe in the status
    */
   record EntryReply(
-      long id, long generation, FileStatus status, long entryNanos, long attributeNanos) {}
+      long id, long generation, @Nullable FileStatus status, long entryNanos, long attributeNanos) {
+    /** The name does not exist, and may be remembered so for a while. */
+    public static EntryReply missing(long entryNanos) {
+      return new EntryReply(0, 0, null, entryNanos, 0);
+    }
+  }
 
   /** A file's status and how long the kernel may believe in it. */
   record StatusReply(FileStatus status, long attributeNanos) {}

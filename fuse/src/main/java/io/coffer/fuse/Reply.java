@@ -43,10 +43,11 @@ final class Reply {
     b.set(ValueLayout.JAVA_LONG, at + 8, entry.generation());
     putValidity(b, at + 16, at + 32, entry.entryNanos());
     putValidity(b, at + 24, at + 36, entry.attributeNanos());
-    if (entry.id() == 0) {
+    FileStatus status = entry.status();
+    if (status == null) {
       b.asSlice(at + 40, ENTRY_BYTES - 40).fill((byte) 0);
     } else {
-      putAttributes(b, at + 40, entry.status());
+      putAttributes(b, at + 40, status);
     }
   }
 

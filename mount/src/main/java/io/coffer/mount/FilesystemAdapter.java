@@ -1,0 +1,447 @@
+package io.coffer.mount;
+
+import io.coffer.fuse.Caller;
+import io.coffer.fuse.Filesystem;
+import io.coffer.fuse.Session;
+import io.coffer.posix.Errno;
+import io.coffer.posix.ErrnoException;
+import io.coffer.posix.FileStatus;
+import io.coffer.posix.FilesystemStatus;
+import io.coffer.posix.Flags;
+import io.coffer.store.FileLock;
+import io.coffer.store.LockType;
+import io.coffer.vfs.VirtualFilesystem;
+import io.coffer.vfs.VirtualFilesystem.AttributeChanges;
+import io.coffer.vfs.VirtualFilesystem.Created;
+import io.coffer.vfs.VirtualFilesystem.Entry;
+import java.lang.foreign.MemorySegment;
+import java.nio.charset.StandardCharsets;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Answers the kernel from a {@link VirtualFilesystem}: how long answers may be believed, which
+ * cached contents are still good, what the caller's umask and privileges mean. Thread-safe.
+ */
+final class FilesystemAdapter implements Filesystem {
+  private static final byte[] DEFAULT_ACL =
+      "system.posix_acl_default".getBytes(StandardCharsets.US_ASCII);
+  private static final byte[] CAPABILITY =
+      "security.capability".getBytes(StandardCharsets.US_ASCII);
+  private static final int F_UNLCK = 2;
+
+  private final VirtualFilesystem files;
+  private final MountOptions options;
+  private final CallerCredentials credentials;
+  private final long entryNanos;
+  private final long attributeNanos;
+  private final long negativeNanos;
+  private final AtomicInteger openHandles = new AtomicInteger();
+  private volatile long lastUse = System.nanoTime();
+
+  FilesystemAdapter(VirtualFilesystem files, MountOptions options, CallerCredentials credentials) {
+    this.files = files;
+    this.options = options;
+    this.credentials = credentials;
+    this.entryNanos = options.entryTimeout().toNanos();
+    this.attributeNanos = options.attributeTimeout().toNanos();
+    this.negativeNanos = options.negativeTimeout().toNanos();
+  }
+
+  /** Open files and directories. */
+  int openHandles() {
+    return openHandles.get();
+  }
+
+  /** {@link System#nanoTime} of the last operation. */
+  long lastUse() {
+    return lastUse;
+  }
+
+  @Override
+  public void started(Session session) {
+    lastUse = System.nanoTime();
+  }
+
+  // Names.
+
+  private EntryReply reply(Entry entry) {
+    return new EntryReply(
+        entry.id(), entry.generation(), shown(entry.status()), entryNanos, attributeNanos);
+  }
+
+  private FileStatus shown(FileStatus s) {
+    MountOptions.Owner owner = options.owner();
+    if (owner == null) {
+      return s;
+    }
+    return new FileStatus(
+        s.device(),
+        s.inode(),
+        s.mode(),
+        s.links(),
+        owner.uid(),
+        owner.gid(),
+        s.specialDevice(),
+        s.size(),
+        s.blocks(),
+        s.blockBytes(),
+        s.accessed(),
+        s.modified(),
+        s.changed(),
+        s.born());
+  }
+
+  private void used() {
+    lastUse = System.nanoTime();
+  }
+
+  @Override
+  public EntryReply lookup(Caller caller, long parent, byte[] name) throws ErrnoException {
+    used();
+    try {
+      return reply(files.lookup(parent, name));
+    } catch (ErrnoException e) {
+      if (e.errno() == Errno.ENOENT && negativeNanos > 0) {
+        return EntryReply.missing(negativeNanos);
+      }
+      throw e;
+    }
+  }
+
+  @Override
+  public void forget(long id, long count) {
+    files.forget(id, count);
+  }
+
+  @Override
+  public byte[] readLink(Caller caller, long id) throws ErrnoException {
+    return files.readLink(id);
+  }
+
+  @Override
+  public EntryReply symlink(Caller caller, long parent, byte[] name, byte[] target)
+      throws ErrnoException {
+    used();
+    return reply(credentials.as(caller, () -> files.symlink(parent, name, target)));
+  }
+
+  @Override
+  public EntryReply makeNode(
+      Caller caller, long parent, byte[] name, int mode, int umask, long device)
+      throws ErrnoException {
+    used();
+    int masked = masked(parent, mode, umask);
+    return reply(credentials.as(caller, () -> files.makeNode(parent, name, masked, device)));
+  }
+
+  @Override
+  public EntryReply makeDirectory(Caller caller, long parent, byte[] name, int mode, int umask)
+      throws ErrnoException {
+    used();
+    int masked = masked(parent, mode, umask);
+    return reply(credentials.as(caller, () -> files.makeDirectory(parent, name, masked)));
+  }
+
+  /**
+   * The mode without what the caller's umask forbids, except where the directory has a default ACL,
+   * which then rules instead (the store applies it).
+   */
+  private int masked(long parent, int mode, int umask) {
+    if (options.acl()) {
+      try {
+        if (files.getXattr(parent, DEFAULT_ACL).length > 0) {
+          return mode;
+        }
+      } catch (ErrnoException e) {
+        // No default ACL, or a store without ACLs.
+        return mode & ~umask;
+      }
+    }
+    return mode & ~umask;
+  }
+
+  @Override
+  public void unlink(Caller caller, long parent, byte[] name) throws ErrnoException {
+    used();
+    files.unlink(parent, name);
+  }
+
+  @Override
+  public void removeDirectory(Caller caller, long parent, byte[] name) throws ErrnoException {
+    used();
+    files.removeDirectory(parent, name);
+  }
+
+  @Override
+  public void rename(
+      Caller caller, long parent, byte[] name, long newParent, byte[] newName, int flags)
+      throws ErrnoException {
+    used();
+    files.rename(parent, name, newParent, newName, flags);
+  }
+
+  @Override
+  public EntryReply link(Caller caller, long id, long newParent, byte[] newName)
+      throws ErrnoException {
+    used();
+    return reply(files.link(id, newParent, newName));
+  }
+
+  // Status.
+
+  @Override
+  public StatusReply status(Caller caller, long id, long handle) throws ErrnoException {
+    return new StatusReply(shown(files.status(id, handle)), attributeNanos);
+  }
+
+  @Override
+  public StatusReply change(Caller caller, long id, StatusChange c) throws ErrnoException {
+    used();
+    Integer mode = c.mode();
+    if (mode == null && c.killPrivileges()) {
+      mode = withoutPrivileges(files.status(id, c.handle()));
+    }
+    FileStatus after =
+        files.setAttributes(
+            id,
+            c.handle(),
+            new AttributeChanges(mode, c.uid(), c.gid(), c.size(), c.accessed(), c.modified()));
+    return new StatusReply(shown(after), attributeNanos);
+  }
+
+  /** The mode that remains when set-id bits have to go; null if they are not there. */
+  private static @Nullable Integer withoutPrivileges(FileStatus status) {
+    int mode = status.mode() & Flags.PERMISSIONS;
+    int kept = mode & ~Flags.S_ISUID;
+    if ((mode & 010) != 0) {
+      // Without group execution the bit once meant mandatory locking and is no privilege.
+      kept &= ~Flags.S_ISGID;
+    }
+    return kept == mode || !status.isRegular() ? null : (Integer) kept;
+  }
+
+  @Override
+  public FilesystemStatus filesystemStatus(Caller caller, long id) throws ErrnoException {
+    return files.filesystemStatus(id);
+  }
+
+  @Override
+  public void access(Caller caller, long id, int mask) throws ErrnoException {
+    credentials.as(
+        caller,
+        () -> {
+          files.access(id, mask);
+          return true;
+        });
+  }
+
+  // Files.
+
+  @Override
+  public OpenReply open(Caller caller, long id, int flags) throws ErrnoException {
+    used();
+    long handle = files.open(id, flags);
+    openHandles.incrementAndGet();
+    return new OpenReply(handle, options.keepCache() ? OPEN_KEEP_CACHE : 0);
+  }
+
+  @Override
+  public CreateReply create(Caller caller, long parent, byte[] name, int flags, int mode, int umask)
+      throws ErrnoException {
+    used();
+    int masked = masked(parent, mode, umask);
+    return created(credentials.as(caller, () -> files.create(parent, name, flags, masked)));
+  }
+
+  @Override
+  public CreateReply createTemporary(Caller caller, long parent, int flags, int mode, int umask)
+      throws ErrnoException {
+    used();
+    int masked = masked(parent, mode, umask);
+    return created(credentials.as(caller, () -> files.createTemporary(parent, flags, masked)));
+  }
+
+  private CreateReply created(Created made) {
+    openHandles.incrementAndGet();
+    return new CreateReply(reply(made.entry()), new OpenReply(made.handle(), 0));
+  }
+
+  @Override
+  public int read(
+      Caller caller, long id, long handle, long offset, MemorySegment to, long position, int length)
+      throws ErrnoException {
+    return files.read(handle, offset, to, position, length);
+  }
+
+  @Override
+  public int write(
+      Caller caller,
+      long id,
+      long handle,
+      long offset,
+      MemorySegment from,
+      long position,
+      int length,
+      boolean killPrivileges)
+      throws ErrnoException {
+    if (killPrivileges) {
+      Integer mode = withoutPrivileges(files.status(id, handle));
+      if (mode != null) {
+        files.setAttributes(id, handle, new AttributeChanges(mode, null, null, null, null, null));
+      }
+    }
+    return files.write(handle, offset, from, position, length);
+  }
+
+  @Override
+  public void flush(Caller caller, long id, long handle, long lockOwner) throws ErrnoException {
+    files.flush(handle, lockOwner);
+  }
+
+  @Override
+  public void release(Caller caller, long id, long handle) throws ErrnoException {
+    used();
+    files.release(handle);
+    openHandles.decrementAndGet();
+  }
+
+  @Override
+  public void sync(Caller caller, long id, long handle, boolean dataOnly) throws ErrnoException {
+    files.sync(handle, dataOnly);
+  }
+
+  @Override
+  public void allocate(Caller caller, long id, long handle, int mode, long offset, long length)
+      throws ErrnoException {
+    files.allocate(handle, mode, offset, length);
+  }
+
+  @Override
+  public long seek(Caller caller, long id, long handle, long offset, int whence)
+      throws ErrnoException {
+    return files.seek(handle, offset, whence);
+  }
+
+  @Override
+  public long copyRange(
+      Caller caller,
+      long id,
+      long handle,
+      long offset,
+      long targetId,
+      long targetHandle,
+      long targetOffset,
+      long length)
+      throws ErrnoException {
+    return files.copyRange(handle, offset, targetHandle, targetOffset, length);
+  }
+
+  // Directories.
+
+  @Override
+  public OpenReply openDirectory(Caller caller, long id, int flags) throws ErrnoException {
+    used();
+    long handle = files.openDirectory(id);
+    openHandles.incrementAndGet();
+    return new OpenReply(handle, 0);
+  }
+
+  @Override
+  public void list(
+      Caller caller, long id, long handle, long cookie, boolean plus, DirectorySink sink)
+      throws ErrnoException {
+    files.list(
+        handle,
+        cookie,
+        plus,
+        (name, inode, type, next, entry) ->
+            sink.add(name, inode, type, next, entry == null ? null : reply(entry)));
+  }
+
+  @Override
+  public void releaseDirectory(Caller caller, long id, long handle) {
+    used();
+    files.releaseDirectory(handle);
+    openHandles.decrementAndGet();
+  }
+
+  @Override
+  public void syncDirectory(Caller caller, long id, long handle, boolean dataOnly)
+      throws ErrnoException {
+    files.syncDirectory(handle);
+  }
+
+  // Extended attributes.
+
+  @Override
+  public byte[] getXattr(Caller caller, long id, byte[] name) throws ErrnoException {
+    if (java.util.Arrays.equals(name, CAPABILITY) && !options.request().setUserId()) {
+      // Asked for before every write; on a nosuid mount file capabilities mean nothing.
+      throw new ErrnoException(Errno.ENODATA);
+    }
+    return files.getXattr(id, name);
+  }
+
+  @Override
+  public void setXattr(Caller caller, long id, byte[] name, byte[] value, int flags)
+      throws ErrnoException {
+    used();
+    files.setXattr(id, name, value, flags);
+  }
+
+  @Override
+  public byte[] listXattrs(Caller caller, long id) throws ErrnoException {
+    return files.listXattrs(id);
+  }
+
+  @Override
+  public void removeXattr(Caller caller, long id, byte[] name) throws ErrnoException {
+    used();
+    files.removeXattr(id, name);
+  }
+
+  // Locks. The protocol names the last byte, the store the length with 0 for "all the rest".
+
+  private static long lengthOf(Lock lock) {
+    return lock.end() == Long.MAX_VALUE ? 0 : lock.end() - lock.start() + 1;
+  }
+
+  private static LockType typeOf(int type) {
+    return switch (type) {
+      case 0 -> LockType.SHARED;
+      case 1 -> LockType.EXCLUSIVE;
+      default -> LockType.UNLOCK;
+    };
+  }
+
+  @Override
+  public @Nullable Lock testLock(Caller caller, long id, long handle, long owner, Lock wanted)
+      throws ErrnoException {
+    FileLock found =
+        files.testLock(handle, owner, typeOf(wanted.type()), wanted.start(), lengthOf(wanted));
+    if (found == null) {
+      return null;
+    }
+    long end = found.length() == 0 ? Long.MAX_VALUE : found.start() + found.length() - 1;
+    return new Lock(
+        found.start(), end, found.type() == LockType.SHARED ? 0 : 1, Math.max(0, found.pid()));
+  }
+
+  @Override
+  public boolean tryLock(Caller caller, long id, long handle, long owner, Lock wanted)
+      throws ErrnoException {
+    return files.tryLock(handle, owner, typeOf(wanted.type()), wanted.start(), lengthOf(wanted));
+  }
+
+  @Override
+  public boolean tryFlock(Caller caller, long id, long handle, long owner, int type)
+      throws ErrnoException {
+    return files.tryFlock(handle, typeOf(type == 0 || type == 1 ? type : F_UNLCK));
+  }
+
+  @Override
+  public void close() {
+    files.close();
+  }
+}

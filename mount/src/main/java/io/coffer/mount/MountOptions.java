@@ -1,0 +1,36 @@
+package io.coffer.mount;
+
+import io.coffer.fuse.MountRequest;
+import java.nio.file.Path;
+import java.time.Duration;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * How a view is mounted.
+ *
+ * @param request what the kernel is asked for
+ * @param acl the kernel enforces the POSIX ACLs that the store keeps
+ * @param entryTimeout how long the kernel may believe in a name; zero asks every time
+ * @param attributeTimeout how long it may believe in a status
+ * @param negativeTimeout how long it may believe that a name does not exist
+ * @param keepCache cached contents stay good between two opens, unless size or time changed
+ * @param asynchronousRead the kernel may send several reads of one file at once
+ * @param owner show everything as belonging to this user and group, or null
+ * @param idle unmount when nothing was used for so long, or null
+ * @param controlSocket where gocryptfs's control socket is opened, or null
+ */
+public record MountOptions(
+    MountRequest request,
+    boolean acl,
+    Duration entryTimeout,
+    Duration attributeTimeout,
+    Duration negativeTimeout,
+    boolean keepCache,
+    boolean asynchronousRead,
+    @Nullable Owner owner,
+    @Nullable Duration idle,
+    @Nullable Path controlSocket) {
+
+  /** A user and a group. */
+  public record Owner(int uid, int gid) {}
+}
