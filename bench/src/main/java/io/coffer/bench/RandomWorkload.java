@@ -1,5 +1,7 @@
 package io.coffer.bench;
 
+import io.coffer.posix.Flags;
+import io.coffer.posix.Linux;
 import java.io.IOException;
 import java.io.InputStream;
 import java.lang.foreign.Arena;
@@ -7,6 +9,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -129,7 +132,12 @@ final class RandomWorkload implements Workload {
 
   private static int access(Path file, int[] order, int from, int to, boolean write, long deadline)
       throws IOException {
-    int fd = NativeIo.open(file, write ? NativeIo.O_WRONLY : NativeIo.O_RDONLY);
+    int fd =
+        Linux.open(
+            Flags.AT_FDCWD,
+            file.toString().getBytes(StandardCharsets.UTF_8),
+            write ? Flags.O_WRONLY : Flags.O_RDONLY,
+            0);
     int i = from;
     try (Arena arena = Arena.ofConfined()) {
       NativeIo.adviseRandom(fd);
@@ -140,9 +148,9 @@ final class RandomWorkload implements Workload {
         long moved;
         if (write) {
           buffer.set(ValueLayout.JAVA_INT, 0, order[i]);
-          moved = NativeIo.write(fd, buffer, offset);
+          moved = Linux.write(fd, buffer.address(), BLOCK_BYTES, offset);
         } else {
-          moved = NativeIo.read(fd, buffer, offset);
+          moved = Linux.read(fd, buffer.address(), BLOCK_BYTES, offset);
         }
         if (moved != BLOCK_BYTES) {
           throw new IOException("only " + moved + " bytes at offset " + offset);
@@ -153,10 +161,10 @@ final class RandomWorkload implements Workload {
         }
       }
       if (write) {
-        NativeIo.fsync(fd);
+        Linux.sync(fd, false);
       }
     } finally {
-      NativeIo.close(fd);
+      Linux.close(fd);
     }
     return i - from;
   }

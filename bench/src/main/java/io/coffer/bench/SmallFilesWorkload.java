@@ -1,5 +1,7 @@
 package io.coffer.bench;
 
+import io.coffer.posix.Flags;
+import io.coffer.posix.Linux;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -47,29 +49,22 @@ final class SmallFilesWorkload implements Workload {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment buffer = arena.allocate(FILE_BYTES, 4096);
       MemorySegment.copy(pattern(), 0, buffer, ValueLayout.JAVA_BYTE, 0, FILE_BYTES);
-      byte[] prefix = (directory + "/file").getBytes(StandardCharsets.UTF_8);
-      MemorySegment path = arena.allocate(prefix.length + 11L);
-      MemorySegment.copy(prefix, 0, path, ValueLayout.JAVA_BYTE, 0, prefix.length);
-      MemorySegment.copy(
-          ".dat\0".getBytes(StandardCharsets.UTF_8),
-          0,
-          path,
-          ValueLayout.JAVA_BYTE,
-          prefix.length + 6L,
-          5);
+      byte[] path = (directory + "/file000000.dat").getBytes(StandardCharsets.UTF_8);
+      int lastDigit = path.length - ".dat".length() - 1;
+      int flags = Flags.O_CREAT | Flags.O_WRONLY | Flags.O_TRUNC;
       long start = System.nanoTime();
       for (int i = 0; i < count; i++) {
         int rest = i;
-        for (int digit = 5; digit >= 0; digit--) {
-          path.set(ValueLayout.JAVA_BYTE, prefix.length + digit, (byte) ('0' + rest % 10));
+        for (int digit = 0; digit < 6; digit++) {
+          path[lastDigit - digit] = (byte) ('0' + rest % 10);
           rest /= 10;
         }
         buffer.set(ValueLayout.JAVA_INT, 0, i);
-        int fd = NativeIo.open(path, NativeIo.O_CREAT | NativeIo.O_WRONLY | NativeIo.O_TRUNC);
-        if (NativeIo.write(fd, buffer, 0) != FILE_BYTES) {
+        int fd = Linux.open(Flags.AT_FDCWD, path, flags, 0644);
+        if (Linux.write(fd, buffer.address(), FILE_BYTES, 0) != FILE_BYTES) {
           throw new IOException("a short write");
         }
-        NativeIo.close(fd);
+        Linux.close(fd);
       }
       return (System.nanoTime() - start) / 1e9;
     }
