@@ -7,7 +7,11 @@ import io.coffer.format.ContentCipher;
 import io.coffer.format.ContentLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The blocks of one file (contentenc/content.go): {@code nonce || ciphertext || tag}, bound to the
@@ -23,6 +27,8 @@ final class GocryptfsContents implements ContentCipher {
   private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED;
   private static final MemorySegment ZEROS =
       MemorySegment.ofArray(new byte[BLOCK_BYTES + LARGEST_OVERHEAD]).asReadOnly();
+  private static final VarHandle LONG_BE =
+      MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.BIG_ENDIAN);
   private static final ThreadLocal<Bounce> BOUNCE = ThreadLocal.withInitial(Bounce::new);
 
   /** Heap arrays of one thread. */
@@ -35,11 +41,23 @@ final class GocryptfsContents implements ContentCipher {
   private final Aead aead;
   private final ContentLayout layout;
   private final byte[] fileId;
+  private final byte @Nullable [] firstNonce;
 
+  /** The contents of a stored file: each block that is sealed gets a random nonce. */
   GocryptfsContents(Aead aead, ContentLayout layout, byte[] fileId) {
+    this(aead, layout, fileId, null);
+  }
+
+  /**
+   * The contents of a plain file shown encrypted: the nonce of block n is {@code firstNonce} with n
+   * added to its last eight bytes, big-endian and wrapping (pathiv/pathiv.go). Only for AES-SIV,
+   * which stays safe if a nonce meets two plain texts.
+   */
+  GocryptfsContents(Aead aead, ContentLayout layout, byte[] fileId, byte @Nullable [] firstNonce) {
     this.aead = aead;
     this.layout = layout;
     this.fileId = fileId;
+    this.firstNonce = firstNonce;
   }
 
   @Override
@@ -56,18 +74,22 @@ final class GocryptfsContents implements ContentCipher {
     for (int done = 0; done < plainBytes; done += BLOCK_BYTES, block++) {
       int some = Math.min(BLOCK_BYTES, plainBytes - done);
       MemorySegment.copy(plain, BYTE, plainPosition + done, bounce.plain, 0, some);
-      RandomBytes.fill(bounce.stored, 0, aead.nonceBytes());
-      int sealed = sealBlock(bounce, block, some);
+      putNonce(bounce.stored, block);
+      putLong(bounce.associated, 0, block);
+      int sealed = aead.seal(bounce.associated, bounce.plain, 0, some, bounce.stored, 0);
       MemorySegment.copy(bounce.stored, 0, stored, BYTE, to, sealed);
       to += sealed;
     }
     return (int) (to - storedPosition);
   }
 
-  /** Seals the bounce's plain bytes under the nonce that lies in its stored bytes. */
-  private int sealBlock(Bounce bounce, long block, int plainBytes) {
-    putLong(bounce.associated, block);
-    return aead.seal(bounce.associated, bounce.plain, 0, plainBytes, bounce.stored, 0);
+  private void putNonce(byte[] target, long block) {
+    if (firstNonce == null) {
+      RandomBytes.fill(target, 0, aead.nonceBytes());
+      return;
+    }
+    System.arraycopy(firstNonce, 0, target, 0, 8);
+    putLong(target, 8, (long) LONG_BE.get(firstNonce, 8) + block);
   }
 
   @Override
@@ -100,7 +122,7 @@ final class GocryptfsContents implements ContentCipher {
         throw new BlockException("the block's nonce is all zero", block, delivered);
       }
       MemorySegment.copy(stored, BYTE, from, bounce.stored, 0, some);
-      putLong(bounce.associated, block);
+      putLong(bounce.associated, 0, block);
       if (!aead.open(bounce.associated, bounce.stored, 0, some, bounce.plain, 0)) {
         throw new BlockException("the block does not authenticate", block, delivered);
       }
@@ -122,11 +144,8 @@ final class GocryptfsContents implements ContentCipher {
         && MemorySegment.mismatch(memory, position, position + length, ZEROS, 0, length) < 0;
   }
 
-  static void putLong(byte[] target, long value) {
-    for (int i = 7; i >= 0; i--) {
-      target[i] = (byte) value;
-      value >>>= 8;
-    }
+  private static void putLong(byte[] target, int position, long value) {
+    LONG_BE.set(target, position, value);
   }
 
   static boolean isZero(byte[] bytes) {

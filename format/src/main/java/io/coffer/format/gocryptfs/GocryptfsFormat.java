@@ -32,6 +32,7 @@ public final class GocryptfsFormat implements VolumeFormat {
   private static final byte[] CONFIG_BACKUP_NAME = ascii(GocryptfsConfig.FILE_NAME + ".bak");
   private static final byte[] CONFIG_TEMPORARY_NAME = ascii(GocryptfsConfig.FILE_NAME + ".tmp");
 
+  private final GocryptfsCipher cipher;
   private final boolean plaintextNames;
   private final boolean directoryIvs;
   private final boolean longNames;
@@ -53,7 +54,7 @@ public final class GocryptfsFormat implements VolumeFormat {
     if (masterKey.length() != GocryptfsConfig.MASTER_KEY_BYTES) {
       throw new IllegalArgumentException("master key of " + masterKey.length() + " bytes");
     }
-    GocryptfsCipher cipher = config.cipher();
+    cipher = config.cipher();
     boolean hkdf = config.has(FeatureFlag.HKDF);
     plaintextNames = config.has(FeatureFlag.PLAINTEXT_NAMES);
     directoryIvs = config.has(FeatureFlag.DIR_IV);
@@ -218,6 +219,14 @@ public final class GocryptfsFormat implements VolumeFormat {
       }
       return sealedValues.open(binary, "the attribute's value");
     }
+  }
+
+  /** The encrypted view of a plain tree; its keys are this format's, and so is their end. */
+  public ReverseView reverseView() {
+    if (cipher != GocryptfsCipher.AES_SIV) {
+      throw new IllegalStateException("only AES-SIV can show a plain tree encrypted");
+    }
+    return new ReverseView(this, aead, base64, sealedValues, plaintextNames, directoryIvs);
   }
 
   private static boolean isAcl(byte[] name) {

@@ -12,10 +12,17 @@ import java.util.Base64;
 final class StrictBase64 {
   private static final Base64.Decoder DECODER = Base64.getUrlDecoder();
 
+  private final boolean padded;
   private final Base64.Encoder encoder;
 
   StrictBase64(boolean padded) {
+    this.padded = padded;
     encoder = padded ? Base64.getUrlEncoder() : Base64.getUrlEncoder().withoutPadding();
+  }
+
+  /** Characters that {@code bytes} bytes take. */
+  long encodedLength(long bytes) {
+    return padded ? (bytes + 2) / 3 * 4 : (bytes * 4 + 2) / 3;
   }
 
   byte[] encode(byte[] bytes) {
