@@ -41,6 +41,7 @@ final class Dispatcher {
   private static final int FSYNC_DATA_ONLY = 1;
   private static final int LK_FLOCK = 1;
   private static final int F_UNLCK = 2;
+  private static final long LONGEST_COPY_BYTES = 1L << 30;
 
   private final Filesystem filesystem;
   private final ReplyChannel channel;
@@ -84,10 +85,16 @@ final class Dispatcher {
     } catch (ErrnoException e) {
       request.error(e.errno());
     } catch (Throwable e) {
+      // Neither message nor whole stack: they could hold names.
+      StackTraceElement[] stack = e.getStackTrace();
       LOG.log(
           System.Logger.Level.ERROR,
-          "operation " + opcode + " on inode " + id + " failed unexpectedly",
-          e);
+          "operation {0} on inode {1} failed unexpectedly: {2} at {3}",
+          opcode,
+          id,
+          e.getClass().getName(),
+          stack.length == 0 ? "an unknown place" : stack[0]);
+      LOG.log(System.Logger.Level.DEBUG, "the failure", e);
       request.error(Errno.EIO);
     }
   }
@@ -213,10 +220,13 @@ final class Dispatcher {
       }
       case Opcode.RELEASE -> {
         r.need(24);
-        if ((r.u32(12) & RELEASE_FLOCK_UNLOCK) != 0) {
-          filesystem.tryFlock(caller, id, r.u64(0), r.u64(16), F_UNLCK);
+        try {
+          if ((r.u32(12) & RELEASE_FLOCK_UNLOCK) != 0) {
+            filesystem.tryFlock(caller, id, r.u64(0), r.u64(16), F_UNLCK);
+          }
+        } finally {
+          filesystem.release(caller, id, r.u64(0));
         }
-        filesystem.release(caller, id, r.u64(0));
         r.done();
       }
       case Opcode.FSYNC -> {
@@ -254,7 +264,15 @@ final class Dispatcher {
         r.need(40);
         boolean plus = opcode == Opcode.READDIRPLUS;
         var sink = new DirectoryReply(r.buffers.payload, r.size(16), plus);
-        filesystem.list(caller, id, r.u64(0), r.u64(8), plus, sink);
+        try {
+          filesystem.list(caller, id, r.u64(0), r.u64(8), plus, sink);
+        } catch (ErrnoException e) {
+          // The kernel owes a forget for each node that is in the payload already; the error comes
+          // again when it asks on.
+          if (sink.used() == 0) {
+            throw e;
+          }
+        }
         r.sendPayload(sink.used());
       }
       case Opcode.RELEASEDIR -> {
@@ -309,14 +327,15 @@ final class Dispatcher {
         r.head().set(ValueLayout.JAVA_LONG, Reply.HEADER_BYTES, found);
         r.send(8);
       }
-      case Opcode.COPY_FILE_RANGE -> {
+      case Opcode.COPY_FILE_RANGE, Opcode.COPY_FILE_RANGE_64 -> {
         r.need(56);
-        // The answer's size is a 32-bit word.
-        long most = Math.min(r.u64(40), 1L << 30);
-        r.sendWord(
-            (int)
-                filesystem.copyRange(
-                    caller, id, r.u64(0), r.u64(8), r.u64(16), r.u64(24), r.u64(32), most));
+        // Bounded so that the older answer's 32-bit word holds it and nobody waits for too long.
+        long most = r.u64(40) < 0 ? LONGEST_COPY_BYTES : Math.min(r.u64(40), LONGEST_COPY_BYTES);
+        long count =
+            filesystem.copyRange(
+                caller, id, r.u64(0), r.u64(8), r.u64(16), r.u64(24), r.u64(32), most);
+        r.head().set(ValueLayout.JAVA_LONG, Reply.HEADER_BYTES, count);
+        r.send(8);
       }
       case Opcode.IOCTL -> throw new ErrnoException(Errno.ENOTTY);
       case Opcode.DESTROY -> r.done();

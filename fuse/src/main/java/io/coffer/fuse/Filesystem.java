@@ -197,11 +197,12 @@ public interface Filesystem extends AutoCloseable {
     throw new ErrnoException(Errno.ENOSYS);
   }
 
+  /** The array that is returned is wiped when the answer has been sent. */
   default byte[] getXattr(Caller caller, long id, byte[] name) throws ErrnoException {
     throw new ErrnoException(Errno.ENOSYS);
   }
 
-  /** Names, each ended by NUL. */
+  /** Names, each ended by NUL; the array is wiped when the answer has been sent. */
   default byte[] listXattrs(Caller caller, long id) throws ErrnoException {
     throw new ErrnoException(Errno.ENOSYS);
   }

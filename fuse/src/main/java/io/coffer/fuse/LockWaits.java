@@ -86,7 +86,11 @@ final class LockWaits {
     } catch (ErrnoException e) {
       errno = e.errno();
     } catch (RuntimeException | Error e) {
-      LOG.log(System.Logger.Level.ERROR, "waiting for a lock failed unexpectedly", e);
+      LOG.log(
+          System.Logger.Level.ERROR,
+          "waiting for a lock failed unexpectedly: {0}",
+          e.getClass().getName());
+      LOG.log(System.Logger.Level.DEBUG, "the failure", e);
       errno = Errno.EIO;
     }
     waiting.remove(unique);

@@ -15,7 +15,6 @@ final class RequestBuffers {
   /** Room for everything in a request that is no payload: names, attributes. */
   private static final int EXTRA_BYTES = 128 * 1024;
 
-  private static final int PAGE_BYTES = 4096;
   private static final int HEAD_BYTES = 512;
 
   final MemorySegment request;
@@ -23,12 +22,13 @@ final class RequestBuffers {
   final MemorySegment payload;
   final Caller caller = new Caller();
 
+  /** {@code maxWriteBytes} is a multiple of the page size. */
   RequestBuffers(Arena arena, int maxWriteBytes) {
     long requestBytes = (long) maxWriteBytes + EXTRA_BYTES;
     MemorySegment all =
-        arena.allocate(PAGE_BYTES + requestBytes + maxWriteBytes + HEAD_BYTES, PAGE_BYTES);
-    request = all.asSlice(PAGE_BYTES - WRITE_HEAD_BYTES, requestBytes);
-    payload = all.asSlice(PAGE_BYTES + requestBytes, maxWriteBytes);
-    head = all.asSlice(PAGE_BYTES + requestBytes + maxWriteBytes, HEAD_BYTES);
+        arena.allocate(Page.BYTES + requestBytes + maxWriteBytes + HEAD_BYTES, Page.BYTES);
+    request = all.asSlice(Page.BYTES - WRITE_HEAD_BYTES, requestBytes);
+    payload = all.asSlice(Page.BYTES + requestBytes, maxWriteBytes);
+    head = all.asSlice(Page.BYTES + requestBytes + maxWriteBytes, HEAD_BYTES);
   }
 }

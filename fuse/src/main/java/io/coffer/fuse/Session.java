@@ -24,7 +24,7 @@ public final class Session {
 
   private static final int MAJOR = 7;
 
-  /** 7.31 is Linux 5.4; older kernels lack FUSE_MAX_PAGES or what else is relied on. */
+  /** Linux 4.20, which brought FUSE_MAX_PAGES; everything newer is negotiated. */
   private static final int OLDEST_MINOR = 28;
 
   /** The newest protocol whose structures this code knows. */
@@ -50,8 +50,9 @@ public final class Session {
   private static final long SETXATTR_EXT = 1L << 29;
   private static final long INIT_EXT = 1L << 30;
 
-  private static final int PAGE_BYTES = 4096;
-  private static final int DEFAULT_MAX_PAGES = 256;
+  /** Largest READ and WRITE. */
+  private static final int LARGEST_TRANSFER_BYTES = 1 << 20;
+
   private static final int NOTIFY_INVAL_INODE = 2;
   private static final int NOTIFY_INVAL_ENTRY = 3;
   private static final int NOTIFY_STORE = 4;
@@ -75,16 +76,18 @@ public final class Session {
     this.filesystem = filesystem;
     this.options = options;
     this.dispatcher = new Dispatcher(filesystem, this::send);
-    this.maxWriteBytes = maxPages() * PAGE_BYTES;
+    this.maxWriteBytes = maxPages() * Page.BYTES;
   }
 
-  /** 1 MiB, the most without raising a limit of the kernel. */
+  /** Pages of 1 MiB, or fewer if the administrator set a lower limit. */
   private static int maxPages() {
+    int wanted = LARGEST_TRANSFER_BYTES / Page.BYTES;
     try {
       String limit = Files.readString(Path.of("/proc/sys/fs/fuse/max_pages_limit")).strip();
-      return Math.min(DEFAULT_MAX_PAGES, Integer.parseInt(limit));
+      return Math.clamp(Integer.parseInt(limit), 1, wanted);
     } catch (IOException | NumberFormatException e) {
-      return DEFAULT_MAX_PAGES;
+      // A kernel before 6.13 has a fixed limit of 256 pages.
+      return wanted;
     }
   }
 
@@ -121,7 +124,8 @@ public final class Session {
           break;
         }
         if (started.getCount() > 0) {
-          if (buffers.request.get(ValueLayout.JAVA_INT, 4) == Opcode.INIT) {
+          if (length >= Dispatcher.HEADER_BYTES
+              && buffers.request.get(ValueLayout.JAVA_INT, 4) == Opcode.INIT) {
             agree(buffers, length);
           }
         } else {
@@ -169,7 +173,13 @@ public final class Session {
     int count = threads.get();
     while (count > 0 && count < options.threads()) {
       if (threads.compareAndSet(count, count + 1)) {
-        addThread();
+        try {
+          addThread();
+        } catch (OutOfMemoryError e) {
+          // No more threads for this process: those that run go on, more slowly.
+          threads.decrementAndGet();
+          LOG.log(System.Logger.Level.WARNING, "no further thread: {0}", e.getMessage());
+        }
         return;
       }
       count = threads.get();
@@ -208,6 +218,7 @@ public final class Session {
           OLDEST_MINOR);
       Reply.putHeader(out, Reply.HEADER_BYTES, -Errno.EPROTO, unique);
       send(out, Reply.HEADER_BYTES, out, 0);
+      stopping = true;
       return;
     }
     long offered = Integer.toUnsignedLong(in.get(ValueLayout.JAVA_INT, at + 12));
@@ -246,7 +257,7 @@ public final class Session {
     out.set(ValueLayout.JAVA_SHORT, body + 18, (short) 48);
     out.set(ValueLayout.JAVA_INT, body + 20, maxWriteBytes);
     out.set(ValueLayout.JAVA_INT, body + 24, 1);
-    out.set(ValueLayout.JAVA_SHORT, body + 28, (short) (maxWriteBytes / PAGE_BYTES));
+    out.set(ValueLayout.JAVA_SHORT, body + 28, (short) (maxWriteBytes / Page.BYTES));
     out.set(ValueLayout.JAVA_INT, body + 32, (int) (agreed >>> 32));
     Reply.putHeader(out, 80, 0, unique);
     filesystem.started(this);
