@@ -1,0 +1,627 @@
+package io.coffer.tree;
+
+import io.coffer.format.BlockException;
+import io.coffer.format.ContentCipher;
+import io.coffer.format.ContentLayout;
+import io.coffer.format.FormatException;
+import io.coffer.format.NameCodec;
+import io.coffer.format.NameCodec.EntryKind;
+import io.coffer.format.VolumeFormat;
+import io.coffer.posix.Errno;
+import io.coffer.posix.ErrnoException;
+import io.coffer.posix.FileStatus;
+import io.coffer.posix.Flags;
+import io.coffer.store.Store;
+import io.coffer.store.StoreDirectory;
+import io.coffer.store.StoreFile;
+import io.coffer.tree.Finding.Kind;
+import io.coffer.tree.Finding.Severity;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Reads a whole volume, names, attributes and every block, and tells what does not decrypt. With
+ * repair it also mends what can be mended without guessing: it removes entries that a crash left
+ * half-made or half-removed, sidecars without an entry, and gives an empty directory whose context
+ * is lost a new one. It never touches contents.
+ *
+ * <p>Nothing else should write to the volume meanwhile; what is found might otherwise be something
+ * that is just being made.
+ */
+public final class VolumeCheck {
+  /** Stored bytes that are read at once, roughly. */
+  private static final int RUN_BLOCKS = 128;
+
+  private static final int LARGEST_SMALL_FILE = 4096;
+  private static final int CONTEXT_MODE = 0444;
+
+  /** Hears of findings, one at a time. */
+  public interface Listener {
+    void found(Finding finding);
+
+    /** Called now and then, by any thread. */
+    void progress(long files, long bytes);
+  }
+
+  /**
+   * What was looked at.
+   *
+   * @param bytes plain bytes of contents that were read and authenticated
+   * @param errors findings of severity ERROR that were not repaired
+   * @param skipped findings of severity SKIPPED
+   * @param notes findings of severity NOTE that were not repaired
+   * @param repaired findings that were mended
+   */
+  public record Summary(
+      long directories,
+      long files,
+      long symlinks,
+      long others,
+      long bytes,
+      long errors,
+      long skipped,
+      long notes,
+      long repaired) {
+    public boolean isClean() {
+      return errors == 0 && skipped == 0;
+    }
+  }
+
+  private final Store store;
+  private final VolumeFormat format;
+  private final boolean repair;
+  private final Listener listener;
+  private final ContentLayout layout;
+  private final ReentrantLock reporting = new ReentrantLock();
+  private final AtomicLong directories = new AtomicLong();
+  private final AtomicLong files = new AtomicLong();
+  private final AtomicLong symlinks = new AtomicLong();
+  private final AtomicLong others = new AtomicLong();
+  private final AtomicLong bytes = new AtomicLong();
+  private final Map<Severity, Long> counts = new HashMap<>();
+  private long repaired;
+
+  private VolumeCheck(Store store, VolumeFormat format, boolean repair, Listener listener) {
+    this.store = store;
+    this.format = format;
+    this.repair = repair;
+    this.listener = listener;
+    this.layout = format.layout();
+  }
+
+  /**
+   * Checks a volume.
+   *
+   * @param repair mend what can be mended
+   * @throws ErrnoException if the root directory cannot be read at all
+   */
+  public static Summary run(Store store, VolumeFormat format, boolean repair, Listener listener)
+      throws ErrnoException, InterruptedException {
+    return new VolumeCheck(store, format, repair, listener).run();
+  }
+
+  private Summary run() throws ErrnoException, InterruptedException {
+    int threads = Runtime.getRuntime().availableProcessors();
+    try (ExecutorService readers = Executors.newFixedThreadPool(threads)) {
+      new Walk(readers, new Semaphore(4 * threads))
+          .directory(store.root(), new Place(null, new byte[0], new byte[0]), true);
+    }
+    return new Summary(
+        directories.get(),
+        files.get(),
+        symlinks.get(),
+        others.get(),
+        bytes.get(),
+        counts.getOrDefault(Severity.ERROR, 0L),
+        counts.getOrDefault(Severity.SKIPPED, 0L),
+        counts.getOrDefault(Severity.NOTE, 0L),
+        repaired);
+  }
+
+  /** Where something is: its parent and its names there. */
+  private record Place(@Nullable Place parent, byte[] stored, byte @Nullable [] plain) {
+    String storedPath() {
+      String up = parent == null ? "" : parent.storedPath();
+      return (up.isEmpty() || up.equals("/") ? "" : up + "/")
+          + (parent == null ? "/" : text(stored));
+    }
+
+    @Nullable String plainPath() {
+      if (plain == null) {
+        return null;
+      }
+      if (parent == null) {
+        return "/";
+      }
+      String up = parent.plainPath();
+      if (up == null) {
+        return null;
+      }
+      return up.equals("/") ? text(plain) : up + "/" + text(plain);
+    }
+  }
+
+  /** A name in printable form. */
+  static String text(byte[] name) {
+    String text = new String(name, StandardCharsets.UTF_8);
+    boolean faithful =
+        Arrays.equals(text.getBytes(StandardCharsets.UTF_8), name)
+            && text.chars().noneMatch(Character::isISOControl);
+    if (faithful) {
+      return text;
+    }
+    var escaped = new StringBuilder();
+    for (byte b : name) {
+      if (b > 0x20 && b < 0x7f && b != '\\') {
+        escaped.append((char) b);
+      } else {
+        escaped.append(String.format("\\x%02x", b));
+      }
+    }
+    return escaped.toString();
+  }
+
+  private void report(
+      Severity severity,
+      Kind kind,
+      Place place,
+      String explanation,
+      boolean repairable,
+      boolean isRepaired) {
+    reporting.lock();
+    try {
+      if (isRepaired) {
+        repaired++;
+      } else {
+        counts.merge(severity, 1L, Long::sum);
+      }
+      listener.found(
+          new Finding(
+              severity,
+              kind,
+              place.storedPath(),
+              place.plainPath(),
+              explanation,
+              repairable,
+              isRepaired));
+    } finally {
+      reporting.unlock();
+    }
+  }
+
+  private void error(Kind kind, Place place, String explanation) {
+    report(Severity.ERROR, kind, place, explanation, false, false);
+  }
+
+  private void unreadable(Place place, ErrnoException e) {
+    report(
+        Severity.SKIPPED,
+        Kind.UNREADABLE,
+        place,
+        "cannot be read: " + e.getMessage(),
+        false,
+        false);
+  }
+
+  /** The way through the directories, by one thread; contents of files are read by others. */
+  private final class Walk {
+    private final ExecutorService readers;
+    private final Semaphore open;
+
+    Walk(ExecutorService readers, Semaphore open) {
+      this.readers = readers;
+      this.open = open;
+    }
+
+    void directory(StoreDirectory directory, Place place, boolean isRoot)
+        throws ErrnoException, InterruptedException {
+      directories.incrementAndGet();
+      List<byte[]> names = namesIn(directory);
+      NameCodec codec = codecOf(directory, place, names);
+      checkXattrs(directory, StoreDirectory.SELF, place);
+      var sidecars = new TreeMap<byte[], Boolean>(Arrays::compareUnsigned);
+      var plainNames = new TreeMap<byte[], byte[]>(Arrays::compareUnsigned);
+      var internal = new ArrayList<byte[]>();
+      for (byte[] name : names) {
+        if (isRoot && format.isReservedInRoot(name)) {
+          continue;
+        }
+        EntryKind kind = codec == null ? unkeyedKind(name) : codec.kindOf(name);
+        if (kind == EntryKind.INTERNAL) {
+          if (!isContext(name)) {
+            internal.add(name);
+          }
+          continue;
+        }
+        byte[] plain = null;
+        if (codec != null) {
+          if (kind == EntryKind.LONG) {
+            sidecars.put(codec.sidecarOf(name), true);
+          }
+          plain = decode(directory, codec, kind, name, place);
+          if (plain != null) {
+            byte[] twin = plainNames.putIfAbsent(plain, name);
+            if (twin != null) {
+              error(
+                  Kind.DUPLICATE_NAME,
+                  new Place(place, name, plain),
+                  "decrypts to the same name as " + text(twin));
+            }
+          }
+        }
+        entry(directory, name, new Place(place, name, plain));
+      }
+      if (codec != null) {
+        for (byte[] name : internal) {
+          leftover(directory, codec, name, place, sidecars.containsKey(name));
+        }
+      }
+    }
+
+    /** A codec for a directory without a usable context: tells kinds of names apart. */
+    private NameCodec unkeyed() {
+      try {
+        return format.names(format.newDirectoryContext());
+      } catch (FormatException e) {
+        throw new IllegalStateException("a fresh context must be good", e);
+      }
+    }
+
+    private EntryKind unkeyedKind(byte[] name) {
+      return unkeyed().kindOf(name);
+    }
+
+    private boolean isContext(byte[] name) {
+      byte[] contextName = format.directoryContextName();
+      return contextName != null && Arrays.equals(name, contextName);
+    }
+
+    private List<byte[]> namesIn(StoreDirectory directory) throws ErrnoException {
+      var names = new ArrayList<byte[]>();
+      try (var listing = directory.list()) {
+        while (listing.next()) {
+          byte[] name = listing.name();
+          boolean dots =
+              name[0] == '.' && (name.length == 1 || (name.length == 2 && name[1] == '.'));
+          if (!dots) {
+            names.add(name);
+          }
+        }
+      }
+      return names;
+    }
+
+    private @Nullable NameCodec codecOf(StoreDirectory directory, Place place, List<byte[]> names)
+        throws ErrnoException {
+      byte[] contextName = format.directoryContextName();
+      Kind kind;
+      String fault;
+      if (contextName == null) {
+        return unkeyed();
+      }
+      try {
+        return format.names(readSmall(directory, contextName));
+      } catch (FormatException e) {
+        kind = Kind.DAMAGED_CONTEXT;
+        fault = "its " + text(contextName) + " is damaged: " + e.getMessage();
+      } catch (ErrnoException e) {
+        if (e.errno() != Errno.ENOENT) {
+          unreadable(place, e);
+          return null;
+        }
+        kind = Kind.MISSING_CONTEXT;
+        fault = "its " + text(contextName) + " is missing";
+      }
+      boolean empty = true;
+      for (byte[] name : names) {
+        empty &= isContext(name) || unkeyedKind(name) == EntryKind.INTERNAL;
+      }
+      if (!empty) {
+        error(
+            kind,
+            place,
+            fault
+                + "; the names in it cannot be decrypted. Put the file back from a backup."
+                + " The contents are not lost: only the names depend on it.");
+        return null;
+      }
+      if (!repair) {
+        report(Severity.ERROR, kind, place, fault + "; the directory is empty", true, false);
+        return null;
+      }
+      byte[] context = format.newDirectoryContext();
+      try {
+        NameCodec codec = format.names(context);
+        byte[] temporary = codec.newTemporaryName();
+        writeSmall(directory, temporary, context);
+        directory.rename(temporary, directory, contextName, 0);
+        directory.sync();
+        report(
+            Severity.ERROR, kind, place, fault + "; the empty directory has a new one", true, true);
+        return codec;
+      } catch (FormatException e) {
+        throw new IllegalStateException("a fresh context must be good", e);
+      }
+    }
+
+    private byte @Nullable [] decode(
+        StoreDirectory directory, NameCodec codec, EntryKind kind, byte[] name, Place place) {
+      Place at = new Place(place, name, null);
+      try {
+        if (kind == EntryKind.PLAIN) {
+          return codec.decode(name);
+        }
+        return codec.decodeLong(name, readSmall(directory, codec.sidecarOf(name)));
+      } catch (FormatException e) {
+        error(Kind.DAMAGED_NAME, at, String.valueOf(e.getMessage()));
+      } catch (ErrnoException e) {
+        if (e.errno() == Errno.ENOENT) {
+          error(
+              Kind.MISSING_SIDECAR,
+              at,
+              "the file "
+                  + text(codec.sidecarOf(name))
+                  + " with its long name is missing. Put it back from a backup; the contents are"
+                  + " not lost.");
+        } else {
+          unreadable(at, e);
+        }
+      }
+      return null;
+    }
+
+    private void entry(StoreDirectory directory, byte[] name, Place place)
+        throws InterruptedException {
+      try {
+        FileStatus status = directory.status(name);
+        switch (status.type()) {
+          case FileStatus.TYPE_DIRECTORY -> {
+            try (StoreDirectory child = directory.openDirectory(name)) {
+              directory(child, place, false);
+            }
+          }
+          case FileStatus.TYPE_REGULAR -> {
+            files.incrementAndGet();
+            checkXattrs(directory, name, place);
+            readContents(directory, name, place);
+          }
+          case FileStatus.TYPE_SYMLINK -> {
+            symlinks.incrementAndGet();
+            try {
+              format.openSymlink(directory.readLink(name));
+            } catch (FormatException e) {
+              error(Kind.DAMAGED_SYMLINK, place, String.valueOf(e.getMessage()));
+            }
+          }
+          default -> others.incrementAndGet();
+        }
+      } catch (ErrnoException e) {
+        unreadable(place, e);
+      }
+      listener.progress(files.get(), bytes.get());
+    }
+
+    /** Opens the file now and has it read by another thread. */
+    private void readContents(StoreDirectory directory, byte[] name, Place place)
+        throws ErrnoException, InterruptedException {
+      open.acquire();
+      StoreFile file;
+      try {
+        file = directory.openFile(name, Flags.O_RDONLY, 0);
+      } catch (ErrnoException e) {
+        open.release();
+        throw e;
+      }
+      readers.execute(() -> {
+        try (file) {
+          contents(file, place);
+        } catch (ErrnoException e) {
+          unreadable(place, e);
+        } finally {
+          open.release();
+        }
+      });
+    }
+
+    /** Something of the format that is not the directory's context. */
+    private void leftover(
+        StoreDirectory directory, NameCodec codec, byte[] name, Place parent, boolean isSidecar) {
+      if (isSidecar) {
+        return;
+      }
+      Place place = new Place(parent, name, null);
+      boolean temporary = codec.isTemporary(name);
+      Kind kind = temporary ? Kind.LEFTOVER_TEMPORARY : Kind.ORPHANED_SIDECAR;
+      String what =
+          temporary
+              ? "was being prepared or removed when the writer stopped"
+              : "belongs to a long name of which there is no entry";
+      try {
+        boolean isDirectory = directory.status(name).isDirectory();
+        if (isDirectory && !isEmptyButForInternals(directory, name)) {
+          error(kind, place, what + ", but holds entries; look at it before you remove it");
+          return;
+        }
+        if (!repair) {
+          report(Severity.NOTE, kind, place, what, true, false);
+          return;
+        }
+        if (isDirectory) {
+          try (StoreDirectory child = directory.openDirectory(name)) {
+            for (byte[] inside : namesIn(child)) {
+              child.unlink(inside);
+            }
+          }
+          directory.removeDirectory(name);
+        } else {
+          directory.unlink(name);
+        }
+        report(Severity.NOTE, kind, place, what + "; removed", true, true);
+      } catch (ErrnoException e) {
+        unreadable(place, e);
+      }
+    }
+
+    private boolean isEmptyButForInternals(StoreDirectory directory, byte[] name)
+        throws ErrnoException {
+      try (StoreDirectory child = directory.openDirectory(name)) {
+        for (byte[] inside : namesIn(child)) {
+          if (unkeyedKind(inside) != EntryKind.INTERNAL || child.status(inside).isDirectory()) {
+            return false;
+          }
+        }
+      }
+      return true;
+    }
+  }
+
+  private void checkXattrs(StoreDirectory directory, byte[] name, Place place) {
+    try {
+      byte[] list = directory.listXattrs(name);
+      int start = 0;
+      for (int i = 0; i < list.length; i++) {
+        if (list[i] == 0) {
+          checkXattr(directory, name, Arrays.copyOfRange(list, start, i), place);
+          start = i + 1;
+        }
+      }
+    } catch (ErrnoException e) {
+      if (e.errno() != Errno.EOPNOTSUPP && e.errno() != Errno.ENOENT) {
+        unreadable(place, e);
+      }
+    }
+  }
+
+  private void checkXattr(StoreDirectory directory, byte[] name, byte[] attribute, Place place)
+      throws ErrnoException {
+    byte[] plain = format.openXattrName(attribute);
+    if (plain == null || Arrays.equals(plain, attribute)) {
+      return;
+    }
+    byte[] value = directory.getXattr(name, attribute);
+    if (value == null) {
+      return;
+    }
+    try {
+      format.openXattrValue(value);
+    } catch (FormatException e) {
+      error(Kind.DAMAGED_XATTR, place, "attribute " + text(plain) + ": " + e.getMessage());
+    }
+  }
+
+  /** Reads every block that is there. */
+  private void contents(StoreFile file, Place place) throws ErrnoException {
+    long size = file.status().size();
+    if (size == 0 || size == layout.headerBytes()) {
+      return;
+    }
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment stored = arena.allocate((long) RUN_BLOCKS * layout.storedBlockBytes(), 4096);
+      MemorySegment plain = arena.allocate((long) RUN_BLOCKS * layout.blockBytes(), 4096);
+      int headerBytes = file.read(stored, 0, layout.headerBytes(), 0);
+      ContentCipher cipher;
+      try {
+        if (headerBytes < layout.headerBytes()) {
+          throw new FormatException("the file is shorter than its header");
+        }
+        cipher = format.contents(stored.asSlice(0, headerBytes).toArray(ValueLayout.JAVA_BYTE));
+      } catch (FormatException e) {
+        error(Kind.DAMAGED_HEADER, place, String.valueOf(e.getMessage()));
+        return;
+      }
+      long block = 0;
+      while (layout.storedOffset(block) < size) {
+        block = dataAt(file, block, size) / layout.storedBlockBytes();
+        if (layout.storedOffset(block) >= size) {
+          break;
+        }
+        int read = file.read(stored, 0, (int) stored.byteSize(), layout.storedOffset(block));
+        if (read == 0) {
+          break;
+        }
+        block = check(cipher, block, stored, read, plain, place);
+        listener.progress(files.get(), bytes.get());
+      }
+    }
+  }
+
+  /** Body offset of the first data at or behind a block; the end of the body if there is none. */
+  private long dataAt(StoreFile file, long block, long size) throws ErrnoException {
+    long from = layout.storedOffset(block);
+    try {
+      return Math.max(from, file.seek(from, Flags.SEEK_DATA)) - layout.headerBytes();
+    } catch (ErrnoException e) {
+      return e.errno() == Errno.ENXIO ? size : from - layout.headerBytes();
+    }
+  }
+
+  private long check(
+      ContentCipher cipher,
+      long firstBlock,
+      MemorySegment stored,
+      int storedBytes,
+      MemorySegment plain,
+      Place place) {
+    long block = firstBlock;
+    long at = 0;
+    while (at < storedBytes) {
+      try {
+        bytes.addAndGet(cipher.open(block, stored, at, (int) (storedBytes - at), plain, 0));
+        return firstBlock
+            + (storedBytes + layout.storedBlockBytes() - 1L) / layout.storedBlockBytes();
+      } catch (BlockException e) {
+        bytes.addAndGet(e.plainBytesBefore());
+        error(
+            Kind.DAMAGED_BLOCK,
+            place,
+            "block "
+                + e.block()
+                + " (bytes "
+                + layout.plainOffset(e.block())
+                + " to "
+                + (layout.plainOffset(e.block() + 1) - 1)
+                + "): "
+                + e.getMessage());
+        block = e.block() + 1;
+        at = (block - firstBlock) * layout.storedBlockBytes();
+      }
+    }
+    return block;
+  }
+
+  private static byte[] readSmall(StoreDirectory directory, byte[] name) throws ErrnoException {
+    try (Arena arena = Arena.ofConfined();
+        StoreFile file = directory.openFile(name, Flags.O_RDONLY, 0)) {
+      MemorySegment buffer = arena.allocate(LARGEST_SMALL_FILE);
+      int read = file.read(buffer, 0, LARGEST_SMALL_FILE, 0);
+      return buffer.asSlice(0, read).toArray(ValueLayout.JAVA_BYTE);
+    }
+  }
+
+  private static void writeSmall(StoreDirectory directory, byte[] name, byte[] content)
+      throws ErrnoException {
+    try (Arena arena = Arena.ofConfined();
+        StoreFile file =
+            directory.openFile(name, Flags.O_WRONLY | Flags.O_CREAT | Flags.O_EXCL, CONTEXT_MODE)) {
+      MemorySegment buffer = arena.allocateFrom(ValueLayout.JAVA_BYTE, content);
+      if (file.write(buffer, 0, content.length, 0) != content.length) {
+        throw new ErrnoException(Errno.ENOSPC);
+      }
+      file.sync(false);
+    }
+  }
+}
