@@ -23,7 +23,6 @@ import java.util.Map;
 public final class FuseMount {
   private static final System.Logger LOG = System.getLogger("io.coffer.fuse");
   private static final String DEVICE = "/dev/fuse";
-  private static final String HANDED_OVER = "/dev/fd/";
 
   private final MountRequest request;
   private final Session session;
@@ -58,12 +57,8 @@ public final class FuseMount {
     return session;
   }
 
-  private static boolean isHandedOver(Path mountPoint) {
-    return mountPoint.toString().startsWith(HANDED_OVER);
-  }
-
   private static int connect(MountRequest request) throws MountException {
-    if (isHandedOver(request.mountPoint())) {
+    if (request.isHandedOver()) {
       return handedOver(request.mountPoint());
     }
     if (!Files.exists(Path.of(DEVICE))) {
@@ -77,7 +72,7 @@ public final class FuseMount {
   }
 
   private static int handedOver(Path mountPoint) throws MountException {
-    String number = mountPoint.toString().substring(HANDED_OVER.length());
+    String number = mountPoint.toString().substring(MountRequest.HANDED_OVER.length());
     try {
       int device = Integer.parseInt(number);
       FileStatus status = Linux.status(device);
@@ -202,7 +197,7 @@ public final class FuseMount {
 
   /** Root may let the kernel read ahead further than the 128 KiB that FUSE starts with. */
   private void raiseReadAhead() {
-    if (Credentials.effectiveUid() != 0 || isHandedOver(request.mountPoint())) {
+    if (Credentials.effectiveUid() != 0 || request.isHandedOver()) {
       return;
     }
     try {
@@ -236,16 +231,45 @@ public final class FuseMount {
     return unmount(request.mountPoint());
   }
 
+  /**
+   * Unmounts unless it is in use.
+   *
+   * @return false if it was in use and is still mounted
+   */
+  public boolean unmountIfUnused() throws MountException {
+    try {
+      return tryUnmount(request.mountPoint());
+    } catch (ErrnoException e) {
+      throw new MountException("Cannot unmount " + request.mountPoint() + ": " + e.getMessage());
+    }
+  }
+
+  private static boolean tryUnmount(Path mountPoint) throws MountException, ErrnoException {
+    if (Credentials.effectiveUid() != 0) {
+      return run(helper(), "-u", "-q", "--", mountPoint.toString()) == 0;
+    }
+    try {
+      Mounting.unmount(mountPoint.toString(), 0);
+      return true;
+    } catch (ErrnoException e) {
+      if (e.errno() != Errno.EBUSY) {
+        throw e;
+      }
+      return false;
+    }
+  }
+
   /** {@link #unmount()} for any mount point. */
   public static boolean unmount(Path mountPoint) throws MountException {
     try {
-      if (Credentials.effectiveUid() == 0) {
-        return unmountAsRoot(mountPoint);
-      }
-      String helper = helper();
-      if (run(helper, "-u", "-q", "--", mountPoint.toString()) == 0) {
+      if (tryUnmount(mountPoint)) {
         return true;
       }
+      if (Credentials.effectiveUid() == 0) {
+        Mounting.unmount(mountPoint.toString(), Flags.MNT_DETACH);
+        return false;
+      }
+      String helper = helper();
       int code = run(helper, "-u", "-z", "--", mountPoint.toString());
       if (code != 0) {
         throw new MountException(
@@ -254,19 +278,6 @@ public final class FuseMount {
       return false;
     } catch (ErrnoException e) {
       throw new MountException("Cannot unmount " + mountPoint + ": " + e.getMessage());
-    }
-  }
-
-  private static boolean unmountAsRoot(Path mountPoint) throws ErrnoException {
-    try {
-      Mounting.unmount(mountPoint.toString(), 0);
-      return true;
-    } catch (ErrnoException e) {
-      if (e.errno() != Errno.EBUSY) {
-        throw e;
-      }
-      Mounting.unmount(mountPoint.toString(), Flags.MNT_DETACH);
-      return false;
     }
   }
 

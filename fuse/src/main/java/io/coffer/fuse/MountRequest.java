@@ -28,4 +28,26 @@ public record MountRequest(
     boolean setUserId,
     boolean devices,
     boolean executable,
-    List<String> extraOptions) {}
+    List<String> extraOptions) {
+  static final String HANDED_OVER = "/dev/fd/";
+
+  /** The same with the kernel checking permissions. */
+  public MountRequest withDefaultPermissions() {
+    return new MountRequest(
+        mountPoint,
+        source,
+        subtype,
+        readOnly,
+        allowOther,
+        true,
+        setUserId,
+        devices,
+        executable,
+        extraOptions);
+  }
+
+  /** Has the caller mounted already and hands over the descriptor, as /dev/fd/N? */
+  public boolean isHandedOver() {
+    return mountPoint.toString().startsWith(HANDED_OVER);
+  }
+}

@@ -16,6 +16,8 @@ import io.coffer.vfs.VirtualFilesystem.Created;
 import io.coffer.vfs.VirtualFilesystem.Entry;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
@@ -36,6 +38,8 @@ final class FilesystemAdapter implements Filesystem {
   private final long entryNanos;
   private final long attributeNanos;
   private final long negativeNanos;
+  private final CacheStamps stamps = new CacheStamps();
+  private final AtomicBoolean closed = new AtomicBoolean();
   private final AtomicInteger openHandles = new AtomicInteger();
   private volatile long lastUse = System.nanoTime();
 
@@ -111,6 +115,7 @@ final class FilesystemAdapter implements Filesystem {
 
   @Override
   public void forget(long id, long count) {
+    stamps.forget(id);
     files.forget(id, count);
   }
 
@@ -242,8 +247,25 @@ final class FilesystemAdapter implements Filesystem {
   public OpenReply open(Caller caller, long id, int flags) throws ErrnoException {
     used();
     long handle = files.open(id, flags);
-    openHandles.incrementAndGet();
-    return new OpenReply(handle, options.keepCache() ? OPEN_KEEP_CACHE : 0);
+    try {
+      if ((flags & Flags.O_TRUNC) != 0 && caller.uid() != 0) {
+        // The kernel leaves to us what O_TRUNC does (FUSE_ATOMIC_O_TRUNC).
+        dropPrivileges(id, handle);
+      }
+      int reply = options.keepCache() && cacheIsGood(id, handle, flags) ? OPEN_KEEP_CACHE : 0;
+      openHandles.incrementAndGet();
+      return new OpenReply(handle, reply);
+    } catch (ErrnoException | RuntimeException e) {
+      files.release(handle);
+      throw e;
+    }
+  }
+
+  private boolean cacheIsGood(long id, long handle, int flags) throws ErrnoException {
+    if ((flags & Flags.O_ACCMODE) != Flags.O_RDONLY) {
+      stamps.writes(handle);
+    }
+    return stamps.opened(id, files.status(id, handle));
   }
 
   @Override
@@ -264,6 +286,9 @@ final class FilesystemAdapter implements Filesystem {
 
   private CreateReply created(Created made) {
     openHandles.incrementAndGet();
+    if (options.keepCache()) {
+      stamps.writes(made.handle());
+    }
     return new CreateReply(reply(made.entry()), new OpenReply(made.handle(), 0));
   }
 
@@ -286,22 +311,30 @@ final class FilesystemAdapter implements Filesystem {
       boolean killPrivileges)
       throws ErrnoException {
     if (killPrivileges) {
-      Integer mode = withoutPrivileges(files.status(id, handle));
-      if (mode != null) {
-        files.setAttributes(id, handle, new AttributeChanges(mode, null, null, null, null, null));
-      }
+      dropPrivileges(id, handle);
     }
     return files.write(handle, offset, from, position, length);
+  }
+
+  private void dropPrivileges(long id, long handle) throws ErrnoException {
+    Integer mode = withoutPrivileges(files.status(id, handle));
+    if (mode != null) {
+      files.setAttributes(id, handle, new AttributeChanges(mode, null, null, null, null, null));
+    }
   }
 
   @Override
   public void flush(Caller caller, long id, long handle, long lockOwner) throws ErrnoException {
     files.flush(handle, lockOwner);
+    if (stamps.isWriter(handle)) {
+      stamps.agreed(id, files.status(id, handle));
+    }
   }
 
   @Override
   public void release(Caller caller, long id, long handle) throws ErrnoException {
     used();
+    stamps.released(handle);
     files.release(handle);
     openHandles.decrementAndGet();
   }
@@ -376,7 +409,7 @@ final class FilesystemAdapter implements Filesystem {
 
   @Override
   public byte[] getXattr(Caller caller, long id, byte[] name) throws ErrnoException {
-    if (java.util.Arrays.equals(name, CAPABILITY) && !options.request().setUserId()) {
+    if (Arrays.equals(name, CAPABILITY) && !options.request().setUserId()) {
       // Asked for before every write; on a nosuid mount file capabilities mean nothing.
       throw new ErrnoException(Errno.ENODATA);
     }
@@ -442,6 +475,8 @@ final class FilesystemAdapter implements Filesystem {
 
   @Override
   public void close() {
-    files.close();
+    if (closed.compareAndSet(false, true)) {
+      files.close();
+    }
   }
 }

@@ -9,6 +9,7 @@ import org.jspecify.annotations.Nullable;
  * How a view is mounted.
  *
  * @param request what the kernel is asked for
+ * @param nonEmpty the mount point may have entries, which the view then hides
  * @param acl the kernel enforces the POSIX ACLs that the store keeps
  * @param entryTimeout how long the kernel may believe in a name; zero asks every time
  * @param attributeTimeout how long it may believe in a status
@@ -21,6 +22,7 @@ import org.jspecify.annotations.Nullable;
  */
 public record MountOptions(
     MountRequest request,
+    boolean nonEmpty,
     boolean acl,
     Duration entryTimeout,
     Duration attributeTimeout,

@@ -4,6 +4,7 @@ import io.coffer.fuse.FuseMount;
 import io.coffer.fuse.MountException;
 import io.coffer.fuse.SessionOptions;
 import io.coffer.posix.Credentials;
+import io.coffer.posix.Processes;
 import io.coffer.vfs.PathTranslator;
 import io.coffer.vfs.VirtualFilesystem;
 import java.io.IOException;
@@ -32,7 +33,8 @@ public final class MountedView {
   }
 
   /**
-   * Mounts a filesystem, which is closed when the view ends, and also if mounting fails.
+   * Mounts a filesystem, which is closed when the view ends, and also if mounting fails. Sets the
+   * umask of this process to 0, since modes come from the callers, whose umask is applied.
    *
    * @param paths what the control socket asks
    * @return when the view is usable
@@ -40,18 +42,22 @@ public final class MountedView {
   public static MountedView mount(
       VirtualFilesystem files, PathTranslator paths, MountOptions options)
       throws MountException, InterruptedException {
+    boolean multiUser = options.request().allowOther() && Credentials.effectiveUid() == 0;
+    var adapter = new FilesystemAdapter(files, options, new CallerCredentials(multiUser));
     ControlSocket socket = null;
     FuseMount mount = null;
     try {
+      MountPointCheck.check(options);
       Path at = options.controlSocket();
       if (at != null) {
         socket = ControlSocket.open(at, paths);
       }
-      boolean multiUser = options.request().allowOther() && Credentials.effectiveUid() == 0;
-      var adapter = new FilesystemAdapter(files, options, new CallerCredentials(multiUser));
+      Processes.umask(0);
       mount =
           FuseMount.mount(
-              options.request(),
+              options.request().allowOther()
+                  ? options.request().withDefaultPermissions()
+                  : options.request(),
               adapter,
               new SessionOptions(
                   false, options.acl(), true, options.asynchronousRead(), readerThreads()));
@@ -69,7 +75,7 @@ public final class MountedView {
         if (socket != null) {
           socket.close();
         }
-        files.close();
+        adapter.close();
       }
     }
   }
@@ -95,8 +101,10 @@ public final class MountedView {
               long unused = System.nanoTime() - adapter.lastUse();
               if (adapter.openHandles() == 0 && unused >= idle.toNanos()) {
                 LOG.log(System.Logger.Level.INFO, "Filesystem idle; unmounting");
-                unmount();
-                return;
+                // In use by a working directory in it: later, then.
+                if (mount.unmountIfUnused()) {
+                  return;
+                }
               }
             }
           } catch (InterruptedException e) {

@@ -8,6 +8,10 @@ import java.lang.foreign.ValueLayout;
  * changed by raw system calls, so that no other thread notices.
  */
 public final class Credentials {
+  private static final int CAPABILITY_VERSION_3 = 0x20080522;
+  private static final int CAP_DAC_OVERRIDE = 1 << 1;
+  private static final int CAP_DAC_READ_SEARCH = 1 << 2;
+
   private Credentials() {}
 
   public static int uid() {
@@ -28,8 +32,10 @@ public final class Credentials {
   }
 
   /**
-   * Lets the calling thread act on filesystems as somebody else, with no more rights than they
-   * have, until {@link #actAsSelf}. Needs CAP_SETUID and CAP_SETGID.
+   * Lets the calling thread make things on filesystems as somebody else, who then owns them and
+   * whose quota they count for, until {@link #actAsSelf}. The thread may still reach what that user
+   * may not (CAP_DAC_OVERRIDE): whether the user may do it, the kernel has checked before it asked.
+   * Needs CAP_SETUID and CAP_SETGID.
    */
   public static void actAs(int uid, int gid, int[] groups) throws ErrnoException {
     MemorySegment b = Scratch.get().buffer();
@@ -38,6 +44,15 @@ public final class Credentials {
     SystemCall.call(Numbers.SETGROUPS, count, b.address(), 0);
     SystemCall.raw(Numbers.SETFSGID, gid, 0, 0, 0, 0, 0);
     SystemCall.raw(Numbers.SETFSUID, uid, 0, 0, 0, 0, 0);
+    // setfsuid(2) has just taken the capabilities that concern files from the effective set.
+    b.set(ValueLayout.JAVA_INT, 0, CAPABILITY_VERSION_3);
+    b.set(ValueLayout.JAVA_INT, 4, 0);
+    if (SystemCall.raw(Numbers.CAPGET, b.address(), b.address() + 8, 0, 0, 0, 0) == 0) {
+      int permitted = b.get(ValueLayout.JAVA_INT, 12);
+      int wanted = (CAP_DAC_OVERRIDE | CAP_DAC_READ_SEARCH) & permitted;
+      b.set(ValueLayout.JAVA_INT, 8, b.get(ValueLayout.JAVA_INT, 8) | wanted);
+      SystemCall.raw(Numbers.CAPSET, b.address(), b.address() + 8, 0, 0, 0, 0);
+    }
   }
 
   /** Ends {@link #actAs}: root again, with the given groups of the process. */
