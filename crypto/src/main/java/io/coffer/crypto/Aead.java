@@ -26,6 +26,8 @@ public interface Aead extends AutoCloseable {
    * Seals plain text under the nonce that already lies in {@code sealed} at {@code position}. A
    * nonce must never be used for two different plain texts under one key.
    *
+   * @throws IllegalStateException if the key was wiped, or (except by AES-SIV) if this thread's
+   *     last nonce is given again
    * @return length of the sealed form, nonce included
    */
   int seal(
