@@ -72,7 +72,7 @@ final class PeerCatalog {
         "libfuse's C++ example, unencrypted",
         null,
         """
-        ulimit -n "$(ulimit -Hn)"
+        ulimit -n 1000000 2>/dev/null || ulimit -n "$(ulimit -Hn)"
         passthrough_hp --help 2>&1 | grep -q -- --nopassthrough && option=--nopassthrough
         passthrough_hp $option "$STORE" "$MNT"
         """,
@@ -83,7 +83,7 @@ final class PeerCatalog {
         "libfuse's C example, unencrypted",
         null,
         """
-        ulimit -n "$(ulimit -Hn)"
+        ulimit -n 1000000 2>/dev/null || ulimit -n "$(ulimit -Hn)"
         passthrough_ll -o source="$STORE" "$MNT"
         """,
         List.of("passthrough_ll", "--version"));
