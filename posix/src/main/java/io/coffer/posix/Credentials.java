@@ -35,7 +35,8 @@ public final class Credentials {
    * Lets the calling thread make things on filesystems as somebody else, who then owns them and
    * whose quota they count for, until {@link #actAsSelf}. The thread may still reach what that user
    * may not (CAP_DAC_OVERRIDE): whether the user may do it, the kernel has checked before it asked.
-   * Needs CAP_SETUID and CAP_SETGID.
+   * Needs CAP_SETUID and CAP_SETGID. A thread that is started meanwhile begins with the same ids
+   * and keeps them: start none.
    */
   public static void actAs(int uid, int gid, int[] groups) throws ErrnoException {
     MemorySegment b = Scratch.get().buffer();

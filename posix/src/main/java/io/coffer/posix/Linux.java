@@ -6,8 +6,10 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Linux system calls on descriptors and names, typed. A name is bytes without NUL, taken relative
- * to a directory descriptor; symbolic links in its last component are never followed. Every method
- * is thread-safe and throws {@link ErrnoException} with the kernel's answer.
+ * to a directory descriptor; symbolic links in its last component are never followed. Where status
+ * and attributes are concerned, "." is what the descriptor itself stands for, and needs no right to
+ * search that directory. Every method is thread-safe and throws {@link ErrnoException} with the
+ * kernel's answer.
  */
 public final class Linux {
   private static final byte[] NO_NAME = {};
@@ -21,9 +23,16 @@ public final class Linux {
 
   // Opening and closing.
 
+  /** {@code mode} is that of a file that is made, whatever the umask. */
   public static int open(int directory, byte[] name, int flags, int mode) throws ErrnoException {
     long path = Scratch.get().first(name);
-    return (int) SystemCall.call(Numbers.OPENAT, directory, path, flags | Flags.O_CLOEXEC, mode);
+    boolean makes = (flags & Flags.O_CREAT) != 0 || (flags & Flags.O_TMPFILE) == Flags.O_TMPFILE;
+    int umask = makes ? ThreadUmask.suspend() : 0;
+    try {
+      return (int) SystemCall.call(Numbers.OPENAT, directory, path, flags | Flags.O_CLOEXEC, mode);
+    } finally {
+      ThreadUmask.resume(umask);
+    }
   }
 
   /** Opens what a descriptor stands for once more, with a description of its own. */
@@ -49,7 +58,13 @@ public final class Linux {
   // Status.
 
   public static FileStatus status(int directory, byte[] name) throws ErrnoException {
-    return statx(directory, name, Flags.AT_SYMLINK_NOFOLLOW);
+    return isSelf(name)
+        ? statx(directory, NO_NAME, Flags.AT_EMPTY_PATH)
+        : statx(directory, name, Flags.AT_SYMLINK_NOFOLLOW);
+  }
+
+  private static boolean isSelf(byte[] name) {
+    return name.length == 1 && name[0] == '.';
   }
 
   public static FileStatus status(int descriptor) throws ErrnoException {
@@ -134,8 +149,10 @@ public final class Linux {
 
   /** faccessat2(2) with the effective ids, not following links. */
   public static void access(int directory, byte[] name, int mask) throws ErrnoException {
-    long path = Scratch.get().first(name);
-    int flags = Flags.AT_EACCESS | Flags.AT_SYMLINK_NOFOLLOW;
+    Scratch scratch = Scratch.get();
+    boolean self = isSelf(name);
+    long path = self ? scratch.procPath(directory, NO_NAME) : scratch.first(name);
+    int flags = Flags.AT_EACCESS | (self ? 0 : Flags.AT_SYMLINK_NOFOLLOW);
     long result = SystemCall.raw(Numbers.FACCESSAT2, directory, path, mask, flags, 0, 0);
     if (result == -Errno.ENOSYS) {
       result = SystemCall.raw(Numbers.FACCESSAT, directory, path, mask, 0, 0, 0);
@@ -211,14 +228,27 @@ public final class Linux {
 
   // Names.
 
+  /** {@code mode} is taken as it is, whatever the umask. */
   public static void makeDirectory(int directory, byte[] name, int mode) throws ErrnoException {
-    SystemCall.call(Numbers.MKDIRAT, directory, Scratch.get().first(name), mode);
+    long path = Scratch.get().first(name);
+    int umask = ThreadUmask.suspend();
+    try {
+      SystemCall.call(Numbers.MKDIRAT, directory, path, mode);
+    } finally {
+      ThreadUmask.resume(umask);
+    }
   }
 
-  /** {@code device} as glibc's dev_t. */
+  /** {@code mode} is taken as it is, whatever the umask; {@code device} as glibc's dev_t. */
   public static void makeNode(int directory, byte[] name, int mode, long device)
       throws ErrnoException {
-    SystemCall.call(Numbers.MKNODAT, directory, Scratch.get().first(name), mode, device);
+    long path = Scratch.get().first(name);
+    int umask = ThreadUmask.suspend();
+    try {
+      SystemCall.call(Numbers.MKNODAT, directory, path, mode, device);
+    } finally {
+      ThreadUmask.resume(umask);
+    }
   }
 
   public static void symlink(byte[] target, int directory, byte[] name) throws ErrnoException {
@@ -296,6 +326,11 @@ public final class Linux {
 
   /** Changes the mode of an entry; EOPNOTSUPP for a symbolic link. */
   public static void changeMode(int directory, byte[] name, int mode) throws ErrnoException {
+    if (isSelf(name)) {
+      long path = Scratch.get().procPath(directory, NO_NAME);
+      SystemCall.call(Numbers.FCHMODAT, Flags.AT_FDCWD, path, mode);
+      return;
+    }
     int descriptor = open(directory, name, Flags.O_PATH | Flags.O_NOFOLLOW, 0);
     try {
       if (status(descriptor).isSymlink()) {
@@ -317,10 +352,10 @@ public final class Linux {
     SystemCall.call(
         Numbers.FCHOWNAT,
         directory,
-        Scratch.get().first(name),
+        Scratch.get().first(isSelf(name) ? NO_NAME : name),
         uid,
         gid,
-        Flags.AT_SYMLINK_NOFOLLOW,
+        isSelf(name) ? Flags.AT_EMPTY_PATH : Flags.AT_SYMLINK_NOFOLLOW,
         0);
   }
 
@@ -334,9 +369,9 @@ public final class Linux {
     SystemCall.call(
         Numbers.UTIMENSAT,
         directory,
-        scratch.first(name),
+        isSelf(name) ? scratch.procPath(directory, NO_NAME) : scratch.first(name),
         times(scratch, accessed, modified),
-        Flags.AT_SYMLINK_NOFOLLOW);
+        isSelf(name) ? 0 : Flags.AT_SYMLINK_NOFOLLOW);
   }
 
   public static void changeTimes(int descriptor, Timestamp accessed, Timestamp modified)
@@ -357,9 +392,14 @@ public final class Linux {
   // Extended attributes. By name they go through /proc/self/fd/DIRECTORY/NAME and the l-calls,
   // which follow no link and work on an O_PATH directory; the *at calls are too new to rely on.
 
+  private static long entryPath(int directory, byte[] name) throws ErrnoException {
+    return Scratch.get().procPath(directory, isSelf(name) ? NO_NAME : name);
+  }
+
   public static byte @Nullable [] getXattr(int directory, byte[] name, byte[] attribute)
       throws ErrnoException {
-    return getXattr(Numbers.LGETXATTR, Scratch.get().procPath(directory, name), attribute);
+    int number = isSelf(name) ? Numbers.GETXATTR : Numbers.LGETXATTR;
+    return getXattr(number, entryPath(directory, name), attribute);
   }
 
   public static byte @Nullable [] getXattr(int descriptor, byte[] attribute) throws ErrnoException {
@@ -383,7 +423,8 @@ public final class Linux {
 
   public static void setXattr(int directory, byte[] name, byte[] attribute, byte[] value, int flags)
       throws ErrnoException {
-    setXattr(Numbers.LSETXATTR, Scratch.get().procPath(directory, name), attribute, value, flags);
+    int number = isSelf(name) ? Numbers.SETXATTR : Numbers.LSETXATTR;
+    setXattr(number, entryPath(directory, name), attribute, value, flags);
   }
 
   public static void setXattr(int descriptor, byte[] attribute, byte[] value, int flags)
@@ -403,7 +444,8 @@ public final class Linux {
   }
 
   public static byte[] listXattrs(int directory, byte[] name) throws ErrnoException {
-    return listXattrs(Numbers.LLISTXATTR, Scratch.get().procPath(directory, name));
+    int number = isSelf(name) ? Numbers.LISTXATTR : Numbers.LLISTXATTR;
+    return listXattrs(number, entryPath(directory, name));
   }
 
   public static byte[] listXattrs(int descriptor) throws ErrnoException {
@@ -418,9 +460,9 @@ public final class Linux {
 
   public static void removeXattr(int directory, byte[] name, byte[] attribute)
       throws ErrnoException {
-    Scratch scratch = Scratch.get();
-    SystemCall.call(
-        Numbers.LREMOVEXATTR, scratch.procPath(directory, name), scratch.second(attribute), 0);
+    int number = isSelf(name) ? Numbers.REMOVEXATTR : Numbers.LREMOVEXATTR;
+    long path = entryPath(directory, name);
+    SystemCall.call(number, path, Scratch.get().second(attribute), 0);
   }
 
   public static void removeXattr(int descriptor, byte[] attribute) throws ErrnoException {

@@ -77,6 +77,7 @@ final class Numbers {
   static final int SYNCFS = number(306, 267);
   static final int UMASK = number(95, 166);
   static final int UMOUNT2 = number(166, 39);
+  static final int UNSHARE = number(272, 97);
   static final int UNLINKAT = number(263, 35);
   static final int UTIMENSAT = number(280, 88);
   static final int WAIT4 = number(61, 260);

@@ -156,7 +156,21 @@ final class LocalDirectory implements StoreDirectory {
 
   @Override
   public StoreListing list() throws ErrnoException {
-    return new LocalListing(Linux.open(descriptor, SELF, Flags.O_DIRECTORY, 0));
+    return new LocalListing(openReadable());
+  }
+
+  /**
+   * "." asks for the right to search, which listing does not need; the detour over proc does not.
+   */
+  private int openReadable() throws ErrnoException {
+    try {
+      return Linux.open(descriptor, SELF, Flags.O_DIRECTORY, 0);
+    } catch (ErrnoException e) {
+      if (e.errno() != Errno.EACCES) {
+        throw e;
+      }
+      return Linux.reopen(descriptor, Flags.O_DIRECTORY);
+    }
   }
 
   @Override
@@ -171,7 +185,7 @@ final class LocalDirectory implements StoreDirectory {
 
   @Override
   public void sync() throws ErrnoException {
-    int readable = Linux.open(descriptor, SELF, Flags.O_DIRECTORY, 0);
+    int readable = openReadable();
     try {
       Linux.sync(readable, false);
     } finally {
@@ -181,7 +195,7 @@ final class LocalDirectory implements StoreDirectory {
 
   @Override
   public void syncFilesystem() throws ErrnoException {
-    int readable = Linux.open(descriptor, SELF, Flags.O_DIRECTORY, 0);
+    int readable = openReadable();
     try {
       Linux.syncFilesystem(readable);
     } finally {

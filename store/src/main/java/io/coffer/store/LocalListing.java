@@ -1,5 +1,6 @@
 package io.coffer.store;
 
+import io.coffer.posix.Errno;
 import io.coffer.posix.ErrnoException;
 import io.coffer.posix.FileStatus;
 import io.coffer.posix.Flags;
@@ -7,8 +8,12 @@ import io.coffer.posix.Linux;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.concurrent.ArrayBlockingQueue;
 
-/** Entries by getdents64(2), 32 KiB at a time. */
+/**
+ * Entries by getdents64(2), 32 KiB at a time. Buffers are kept for the next listing, since making
+ * and freeing native memory costs more than listing a small directory.
+ */
 final class LocalListing implements StoreListing {
   private static final int BUFFER_BYTES = 32768;
 
@@ -18,22 +23,28 @@ final class LocalListing implements StoreListing {
   private static final int TYPE = 18;
   private static final int NAME = 19;
 
+  private static final int SPARE_BUFFERS = 64;
+  private static final ArrayBlockingQueue<MemorySegment> SPARE =
+      new ArrayBlockingQueue<>(SPARE_BUFFERS);
+
   private final int descriptor;
-  private final Arena arena = Arena.ofShared();
-  private final MemorySegment buffer = arena.allocate(BUFFER_BYTES, 8);
+  private final MemorySegment buffer;
   private int filled;
   private int next;
   private int current;
+  private boolean closed;
 
   /** Takes over a readable directory descriptor. */
   LocalListing(int descriptor) {
     this.descriptor = descriptor;
+    MemorySegment spare = SPARE.poll();
+    buffer = spare != null ? spare : Arena.ofAuto().allocate(BUFFER_BYTES, 8);
   }
 
   @Override
   public boolean next() throws ErrnoException {
     if (next >= filled) {
-      filled = Linux.listEntries(descriptor, buffer.address(), BUFFER_BYTES);
+      filled = listEntries();
       next = 0;
       if (filled == 0) {
         return false;
@@ -42,6 +53,18 @@ final class LocalListing implements StoreListing {
     current = next;
     next += Short.toUnsignedInt(buffer.get(ValueLayout.JAVA_SHORT, current + RECORD_BYTES));
     return true;
+  }
+
+  /** A directory that was removed meanwhile has no entries, as readdir(3) has it. */
+  private int listEntries() throws ErrnoException {
+    try {
+      return Linux.listEntries(descriptor, buffer.address(), BUFFER_BYTES);
+    } catch (ErrnoException e) {
+      if (e.errno() == Errno.ENOENT) {
+        return 0;
+      }
+      throw e;
+    }
   }
 
   @Override
@@ -80,7 +103,10 @@ final class LocalListing implements StoreListing {
 
   @Override
   public void close() {
-    arena.close();
-    Linux.close(descriptor);
+    if (!closed) {
+      closed = true;
+      Linux.close(descriptor);
+      var _ = SPARE.offer(buffer);
+    }
   }
 }

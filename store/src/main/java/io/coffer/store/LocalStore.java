@@ -3,15 +3,15 @@ package io.coffer.store;
 import io.coffer.posix.Errno;
 import io.coffer.posix.ErrnoException;
 import io.coffer.posix.Flags;
-import java.nio.charset.StandardCharsets;
+import java.io.ByteArrayOutputStream;
 import java.nio.file.Path;
+import java.util.HexFormat;
 
 /**
  * A store in a directory of this machine: of a local disk, or of a network or cluster filesystem
  * that is mounted here.
  *
- * <p>Modes are taken as they are given, so this process must run with a umask of 0 while it makes
- * files through a store.
+ * <p>Modes are taken as they are given, whatever the umask of this process. Needs /proc.
  */
 public final class LocalStore implements Store {
   private final Path path;
@@ -28,12 +28,30 @@ public final class LocalStore implements Store {
    * @throws ErrnoException ENOENT, ENOTDIR, EACCES as open(2) says
    */
   public static LocalStore open(Path path) throws ErrnoException {
-    byte[] name = path.toAbsolutePath().toString().getBytes(StandardCharsets.UTF_8);
+    byte[] name = bytes(path.toAbsolutePath());
     try {
       return new LocalStore(path, LocalDirectory.open(Flags.AT_FDCWD, name, 0));
     } catch (ErrnoException e) {
       throw new ErrnoException(e.errno(), path.toString());
     }
+  }
+
+  /**
+   * The bytes of a path. Its URI has them exactly, escaped; its text has lost those that are no
+   * characters in the encoding of this locale.
+   */
+  private static byte[] bytes(Path path) {
+    String escaped = path.toUri().getRawPath();
+    var bytes = new ByteArrayOutputStream(escaped.length());
+    for (int i = 0; i < escaped.length(); i++) {
+      if (escaped.charAt(i) == '%') {
+        bytes.write(HexFormat.fromHexDigits(escaped, i + 1, i + 3));
+        i += 2;
+      } else {
+        bytes.write(escaped.charAt(i));
+      }
+    }
+    return bytes.toByteArray();
   }
 
   @Override

@@ -1,0 +1,4 @@
+@NullMarked
+package io.coffer.posix;
+
+import org.jspecify.annotations.NullMarked;

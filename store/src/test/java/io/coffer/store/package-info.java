@@ -1,0 +1,4 @@
+@NullMarked
+package io.coffer.store;
+
+import org.jspecify.annotations.NullMarked;
