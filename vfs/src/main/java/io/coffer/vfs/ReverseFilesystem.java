@@ -46,7 +46,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Unlike other filesystems here, each hard link has an id of its own; their inode numbers agree.
  */
-public final class ReverseFilesystem implements VirtualFilesystem {
+public final class ReverseFilesystem implements VirtualFilesystem, PathTranslator {
   private static final byte[] CONFIG_NAME = ascii(GocryptfsConfig.FILE_NAME);
   private static final byte[] PLAIN_CONFIG_NAME = ascii(GocryptfsConfig.REVERSE_FILE_NAME);
   private static final byte[] NOTHING = {};
@@ -321,13 +321,17 @@ public final class ReverseFilesystem implements VirtualFilesystem {
 
   // The plain tree.
 
-  /** Opens a directory of the plain tree, component by component. */
   private Opened open(ReverseNode directory) throws ErrnoException {
+    return open(directory.fromRoot().stream().map(each -> each.plainName).toList());
+  }
+
+  /** Opens a directory of the plain tree, component by component. */
+  private Opened open(List<byte[]> names) throws ErrnoException {
     Opened current = new Opened(store.root(), false);
-    for (ReverseNode each : directory.fromRoot()) {
+    for (byte[] name : names) {
       StoreDirectory next;
       try (Opened above = current) {
-        next = above.directory.openDirectory(each.plainName);
+        next = above.directory.openDirectory(name);
       }
       current = new Opened(next, true);
     }
@@ -390,13 +394,7 @@ public final class ReverseFilesystem implements VirtualFilesystem {
     if (options.exclude().isEmpty()) {
       return false;
     }
-    ByteArrayOutputStream path = new ByteArrayOutputStream();
-    path.writeBytes(parent.plainPath());
-    if (path.size() > 0) {
-      path.write('/');
-    }
-    path.writeBytes(plain);
-    return options.exclude().excludes(path.toByteArray(), directory);
+    return options.exclude().excludes(append(parent.plainPath(), plain), directory);
   }
 
   private boolean isOtherFilesystem(ReverseNode directory) {
@@ -874,6 +872,68 @@ public final class ReverseFilesystem implements VirtualFilesystem {
       }
     }
     return names.toByteArray();
+  }
+
+  // Paths.
+
+  /** Does not look at the tree: what a plain path is encrypted to does not depend on it. */
+  @Override
+  public byte[] encryptPath(byte[] plain) throws ErrnoException {
+    byte[] stored = NOTHING;
+    for (byte[] name : components(plain)) {
+      StoredName encoded = encode(view.names(stored), name);
+      if (encoded == null) {
+        throw new ErrnoException(Errno.ENAMETOOLONG);
+      }
+      stored = append(stored, encoded.name());
+    }
+    return stored;
+  }
+
+  @Override
+  public byte[] decryptPath(byte[] stored) throws ErrnoException {
+    byte[] plain = NOTHING;
+    byte[] storedAbove = NOTHING;
+    for (byte[] name : components(stored)) {
+      NameCodec names = view.names(storedAbove);
+      byte[] decoded =
+          switch (names.kindOf(name)) {
+            case INTERNAL -> throw new ErrnoException(Errno.ENOENT);
+            case PLAIN -> decode(names, name);
+            case LONG -> {
+              try (Opened opened = open(components(plain))) {
+                yield findLong(opened.directory, names, name).name();
+              }
+            }
+          };
+      plain = append(plain, decoded);
+      storedAbove = append(storedAbove, name);
+    }
+    return plain;
+  }
+
+  private static List<byte[]> components(byte[] path) {
+    List<byte[]> components = new ArrayList<>();
+    int start = 0;
+    for (int i = 0; i <= path.length; i++) {
+      if (i == path.length || path[i] == '/') {
+        if (i > start) {
+          components.add(Arrays.copyOfRange(path, start, i));
+        }
+        start = i + 1;
+      }
+    }
+    return components;
+  }
+
+  private static byte[] append(byte[] path, byte[] name) {
+    ByteArrayOutputStream longer = new ByteArrayOutputStream();
+    longer.writeBytes(path);
+    if (path.length > 0) {
+      longer.write('/');
+    }
+    longer.writeBytes(name);
+    return longer.toByteArray();
   }
 
   // Locks: nobody can write through the view, so that shared ones never meet another.

@@ -252,6 +252,26 @@ class ReverseFilesystemTest {
   }
 
   @Test
+  @DisplayName("translates paths there and back, through long names")
+  void translatesPaths() throws Exception {
+    String longName = "x".repeat(255);
+    Files.createDirectories(tree.resolve("a").resolve(longName).resolve("b"));
+    create(GocryptfsOptions.DEFAULT);
+    try (View view = view(ReverseOptions.DEFAULT)) {
+      for (String path : List.of("", "a", "a/" + longName, "a/" + longName + "/b")) {
+        byte[] stored = view.filesystem.encryptPath(ascii(path));
+        assertEquals(path, latin(view.filesystem.decryptPath(stored)));
+        if (!path.isEmpty()) {
+          assertTrue(find(view.filesystem, latin(stored)).status().isDirectory());
+        }
+      }
+      byte[] iv = ascii("gocryptfs.diriv");
+      assertErrno(Errno.ENOENT, () -> view.filesystem.decryptPath(iv));
+      assertErrno(Errno.ENOENT, () -> view.filesystem.decryptPath(ascii("not base64")));
+    }
+  }
+
+  @Test
   @DisplayName("forgets what the kernel forgot")
   void forgets() throws Exception {
     Files.createDirectories(tree.resolve("a/b"));
