@@ -1,0 +1,409 @@
+package io.coffer.keyserver.audit;
+
+import io.coffer.keyserver.json.JsonException;
+import io.coffer.keyserver.json.JsonObject;
+import java.io.BufferedInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.io.RandomAccessFile;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.security.GeneralSecurityException;
+import java.security.MessageDigest;
+import java.security.PrivateKey;
+import java.security.PublicKey;
+import java.security.Signature;
+import java.time.Clock;
+import java.time.temporal.ChronoUnit;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Base64;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * An append-only log in JSON lines:
+ *
+ * <pre>
+ * {"seq":7,"time":"2026-...Z","who":...,"from":...,"action":...,"target":...,"outcome":...,
+ *  "reason":...,"prev":"SHA-256 of the line before, without its line end, in hexadecimal",
+ *  "signature":"base64"}
+ * </pre>
+ *
+ * {@code signature}, always the last member, is Ed25519 over {@code "coffer audit 1" || 0 ||
+ * SHA-256(the line as it would be without that member)}. Entries that are written together share
+ * the signature of the last of them; since each carries the hash of the one before, it vouches for
+ * all. The first line's {@code prev} is 64 zeros.
+ *
+ * <p>{@link #append} returns when the entry is on disk. Thread-safe.
+ */
+public final class AuditLog implements AutoCloseable {
+  /** Longest line. */
+  private static final int MAX_LINE_BYTES = 16 << 10;
+
+  private static final String START = "0".repeat(64);
+  private static final byte[] DOMAIN = "coffer audit 1\0".getBytes(StandardCharsets.US_ASCII);
+  private static final byte[] SIGNATURE_MEMBER =
+      ",\"signature\":\"".getBytes(StandardCharsets.US_ASCII);
+  private static final int SIGNATURE_TEXT_BYTES = 88;
+
+  /** Where a log ends: what an auditor writes down to notice a log that was cut short. */
+  public record Head(long sequence, String hash) {
+    @Override
+    public String toString() {
+      return sequence + ":" + hash;
+    }
+  }
+
+  private static final class Pending {
+    final AuditEvent event;
+    final String time;
+    boolean done;
+    @Nullable AuditException failure;
+
+    Pending(AuditEvent event, String time) {
+      this.event = event;
+      this.time = time;
+    }
+  }
+
+  private final Path file;
+  // No FileChannel: interrupting a thread that writes to one closes it.
+  private final RandomAccessFile out;
+  private final PrivateKey key;
+  private final Clock clock;
+  private final ArrayDeque<Pending> queue = new ArrayDeque<>();
+  private final ReentrantLock writing = new ReentrantLock();
+  private volatile Head head;
+  private @Nullable AuditException broken;
+
+  private AuditLog(Path file, RandomAccessFile out, PrivateKey key, Clock clock, Head head) {
+    this.file = file;
+    this.out = out;
+    this.key = key;
+    this.clock = clock;
+    this.head = head;
+  }
+
+  /**
+   * Opens a log for writing, and makes it if it does not exist. The chain is verified; an entry
+   * that a crash has cut short is taken away.
+   *
+   * @param key Ed25519
+   */
+  public static AuditLog open(Path file, PrivateKey key, PublicKey publicKey, Clock clock)
+      throws IOException {
+    if (!Files.exists(file)) {
+      Files.createFile(
+          file, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
+    }
+    RandomAccessFile out = new RandomAccessFile(file.toFile(), "rw");
+    try {
+      Verifier verifier = new Verifier(publicKey);
+      long good = verifier.readAll(file, true);
+      boolean cut = good < out.length();
+      if (cut) {
+        out.setLength(good);
+      }
+      out.seek(good);
+      AuditLog log = new AuditLog(file, out, key, clock, verifier.head());
+      if (cut || verifier.unsigned > 0) {
+        log.append(
+            new AuditEvent(
+                "server", "", "audit.recover", "", "granted", "the log ended in mid-write"));
+      }
+      return log;
+    } catch (IOException | RuntimeException e) {
+      out.close();
+      throw e;
+    }
+  }
+
+  /**
+   * Verifies a log.
+   *
+   * @return where it ends
+   * @throws AuditException that names the first wrong line
+   */
+  public static Head verify(Path file, PublicKey publicKey) throws IOException {
+    return verify(file, publicKey, null);
+  }
+
+  /**
+   * Verifies a log that must still contain an end noted earlier.
+   *
+   * @param earlier null if none was noted
+   */
+  public static Head verify(Path file, PublicKey publicKey, @Nullable Head earlier)
+      throws IOException {
+    Verifier verifier = new Verifier(publicKey);
+    verifier.earlier = earlier;
+    verifier.readAll(file, false);
+    if (earlier != null && verifier.sequence < earlier.sequence()) {
+      throw new AuditException(
+          "the log ends at entry "
+              + verifier.sequence
+              + " and once had "
+              + earlier.sequence()
+              + ": entries were taken away");
+    }
+    if (verifier.unsigned > 0) {
+      throw new AuditException(
+          "the last " + verifier.unsigned + " entries are not signed: the log was cut short");
+    }
+    return verifier.head();
+  }
+
+  /** Where the log ends now. */
+  public Head head() {
+    return head;
+  }
+
+  /**
+   * Writes an entry.
+   *
+   * @throws AuditException if it could not be written; the log then takes no more, so that nothing
+   *     can go on unlogged
+   */
+  public void append(AuditEvent event) throws AuditException {
+    Pending pending = new Pending(event, clock.instant().truncatedTo(ChronoUnit.MILLIS).toString());
+    synchronized (queue) {
+      queue.add(pending);
+    }
+    writing.lock();
+    try {
+      if (!pending.done) {
+        List<Pending> batch;
+        synchronized (queue) {
+          batch = new ArrayList<>(queue);
+          queue.clear();
+        }
+        write(batch);
+      }
+    } finally {
+      writing.unlock();
+    }
+    AuditException failure = pending.failure;
+    if (failure != null) {
+      throw failure;
+    }
+  }
+
+  private void write(List<Pending> batch) {
+    batch.forEach(pending -> pending.done = true);
+    AuditException failure = broken;
+    if (failure == null) {
+      try {
+        ByteArrayOutputStream lines = new ByteArrayOutputStream();
+        Head next = head;
+        for (int i = 0; i < batch.size(); i++) {
+          byte[] line = line(batch.get(i), next, i == batch.size() - 1);
+          lines.writeBytes(line);
+          lines.write('\n');
+          next = new Head(next.sequence() + 1, HexFormat.of().formatHex(sha256(line)));
+        }
+        out.write(lines.toByteArray());
+        out.getFD().sync();
+        head = next;
+        return;
+      } catch (IOException | GeneralSecurityException e) {
+        failure = new AuditException("the audit log " + file + " cannot be written", e);
+        broken = failure;
+      }
+    }
+    for (Pending pending : batch) {
+      pending.failure = failure;
+    }
+  }
+
+  private byte[] line(Pending pending, Head before, boolean sign) throws GeneralSecurityException {
+    AuditEvent event = pending.event;
+    byte[] line =
+        new JsonObject()
+            .put("seq", before.sequence() + 1)
+            .put("time", pending.time)
+            .put("who", shorten(event.who()))
+            .put("from", shorten(event.from()))
+            .put("action", shorten(event.action()))
+            .put("target", shorten(event.target()))
+            .put("outcome", event.outcome())
+            .put("reason", shorten(event.reason()))
+            .put("prev", before.hash())
+            .toBytes();
+    if (!sign) {
+      return line;
+    }
+    Signature signature = Signature.getInstance("Ed25519");
+    signature.initSign(key);
+    signature.update(DOMAIN);
+    signature.update(sha256(line));
+    ByteArrayOutputStream signed = new ByteArrayOutputStream();
+    signed.write(line, 0, line.length - 1);
+    signed.writeBytes(SIGNATURE_MEMBER);
+    signed.writeBytes(Base64.getEncoder().encode(signature.sign()));
+    signed.writeBytes(new byte[] {'"', '}'});
+    return signed.toByteArray();
+  }
+
+  private static String shorten(String text) {
+    return text.length() > 512 ? text.substring(0, 512) + "..." : text;
+  }
+
+  /**
+   * Writes entries as JSON lines.
+   *
+   * @param after only entries above this sequence number
+   * @param limit at most so many
+   */
+  public void export(long after, int limit, OutputStream out) throws IOException {
+    long end = head.sequence();
+    long sequence = 0;
+    int written = 0;
+    try (InputStream in = new BufferedInputStream(Files.newInputStream(file))) {
+      byte[] line;
+      while (sequence < end && written < limit && (line = readLine(in)) != null) {
+        sequence++;
+        if (sequence > after) {
+          out.write(line);
+          out.write('\n');
+          written++;
+        }
+      }
+    }
+  }
+
+  private static byte[] sha256(byte[] bytes) {
+    try {
+      return MessageDigest.getInstance("SHA-256").digest(bytes);
+    } catch (GeneralSecurityException e) {
+      throw new IllegalStateException("this Java runtime lacks SHA-256", e);
+    }
+  }
+
+  /** A line without its end; null at the end of the file or before an incomplete line. */
+  private static byte @Nullable [] readLine(InputStream in) throws IOException {
+    ByteArrayOutputStream line = new ByteArrayOutputStream(512);
+    for (int b = in.read(); b >= 0; b = in.read()) {
+      if (b == '\n') {
+        return line.toByteArray();
+      }
+      line.write(b);
+      if (line.size() > MAX_LINE_BYTES) {
+        throw new AuditException("a line of the audit log is too long");
+      }
+    }
+    return null;
+  }
+
+  @Override
+  public void close() throws IOException {
+    writing.lock();
+    try {
+      if (broken == null) {
+        broken = new AuditException("the audit log is closed");
+      }
+      out.close();
+    } finally {
+      writing.unlock();
+    }
+  }
+
+  private static final class Verifier {
+    private final PublicKey key;
+    private long sequence;
+    private String hash = START;
+    private int unsigned;
+    private @Nullable Head earlier;
+
+    Verifier(PublicKey key) {
+      this.key = key;
+    }
+
+    Head head() {
+      return new Head(sequence, hash);
+    }
+
+    /** Returns how many bytes of the file are complete lines. */
+    long readAll(Path file, boolean mayBeCut) throws IOException {
+      long good = 0;
+      try (InputStream in = new BufferedInputStream(Files.newInputStream(file), 1 << 16)) {
+        byte[] line;
+        while ((line = readLine(in)) != null) {
+          check(line);
+          good += line.length + 1L;
+        }
+      }
+      if (!mayBeCut && good != Files.size(file)) {
+        throw new AuditException("the log ends in the middle of entry " + (sequence + 1));
+      }
+      return good;
+    }
+
+    private void check(byte[] line) throws AuditException {
+      long expected = sequence + 1;
+      int memberAt = line.length - SIGNATURE_TEXT_BYTES - 2 - SIGNATURE_MEMBER.length;
+      boolean signed =
+          memberAt > 0
+              && Arrays.equals(
+                  line,
+                  memberAt,
+                  memberAt + SIGNATURE_MEMBER.length,
+                  SIGNATURE_MEMBER,
+                  0,
+                  SIGNATURE_MEMBER.length);
+      byte[] body = line;
+      if (signed) {
+        body = Arrays.copyOf(line, memberAt + 1);
+        body[memberAt] = '}';
+      }
+      try {
+        JsonObject json = JsonObject.parse(body, Set.of());
+        if (json.integer("seq", 0, Long.MAX_VALUE) != expected) {
+          throw new AuditException(
+              "entry " + expected + " is missing or out of order in the audit log");
+        }
+        if (!json.string("prev").equals(hash)) {
+          throw new AuditException(
+              "entry " + sequence + " of the audit log was changed (the next does not match it)");
+        }
+        if (signed) {
+          byte[] text =
+              Arrays.copyOfRange(
+                  line,
+                  memberAt + SIGNATURE_MEMBER.length,
+                  memberAt + SIGNATURE_MEMBER.length + SIGNATURE_TEXT_BYTES);
+          Signature signature = Signature.getInstance("Ed25519");
+          signature.initVerify(key);
+          signature.update(DOMAIN);
+          signature.update(sha256(body));
+          byte[] value = Base64.getDecoder().decode(text);
+          // The last entry's own bytes are in no hash yet: its form must be the only one possible.
+          if (line[line.length - 2] != '"'
+              || line[line.length - 1] != '}'
+              || !Arrays.equals(Base64.getEncoder().encode(value), text)
+              || !signature.verify(value)) {
+            throw new AuditException("the signature of entry " + expected + " is wrong");
+          }
+        }
+      } catch (JsonException | GeneralSecurityException | IllegalArgumentException e) {
+        throw new AuditException("entry " + expected + " of the audit log is damaged", e);
+      }
+      unsigned = signed ? 0 : unsigned + 1;
+      sequence = expected;
+      hash = HexFormat.of().formatHex(sha256(line));
+      Head noted = earlier;
+      if (noted != null && noted.sequence() == sequence && !noted.hash().equals(hash)) {
+        throw new AuditException(
+            "entry " + sequence + " is not the one noted earlier: the log was replaced");
+      }
+    }
+  }
+}

@@ -1,0 +1,69 @@
+package io.coffer.keyserver.box;
+
+import io.coffer.crypto.SecretBytes;
+import io.coffer.keyserver.engine.Engine;
+import io.coffer.keyserver.engine.EngineException;
+import io.coffer.keyserver.record.RecordStore;
+import java.time.Clock;
+import java.time.Duration;
+
+/** Everything that an open (unsealed) key server has: services, owners, endpoints and keys. */
+public final class LockBoxes implements AutoCloseable {
+  private final RecordStore store;
+  private final Masters masters;
+  private final Services services;
+  private final Owners owners;
+  private final Keys keys;
+
+  private LockBoxes(RecordStore store, SecretBytes root, Clock clock, Duration grace) {
+    this.store = store;
+    this.masters = new Masters(root);
+    Records records = new Records(store);
+    this.services = new Services(records, masters, clock);
+    this.owners = new Owners(records, clock);
+    this.keys = new Keys(records, services, owners, clock, grace);
+  }
+
+  /** Makes the lock boxes of a new server. */
+  public static void create(Engine engine, SecretBytes root, Clock clock)
+      throws EngineException, ProblemException {
+    RecordStore store = RecordStore.create(engine, root);
+    try (LockBoxes boxes = new LockBoxes(store, root, clock, Duration.ZERO)) {
+      boxes.services.makeBuiltIn();
+    }
+  }
+
+  /**
+   * Opens them with the root key, which the caller may close afterwards.
+   *
+   * @param grace how long a deleted key can be restored
+   */
+  public static LockBoxes open(Engine engine, SecretBytes root, Clock clock, Duration grace)
+      throws EngineException {
+    return new LockBoxes(RecordStore.open(engine, root), root, clock, grace);
+  }
+
+  public Services services() {
+    return services;
+  }
+
+  public Owners owners() {
+    return owners;
+  }
+
+  public Keys keys() {
+    return keys;
+  }
+
+  /** How many records there are, and the number of the last commit. */
+  public long[] size() {
+    return new long[] {store.size(), store.sequence()};
+  }
+
+  /** Wipes every key. */
+  @Override
+  public void close() {
+    masters.close();
+    store.close();
+  }
+}

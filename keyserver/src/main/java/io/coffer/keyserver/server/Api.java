@@ -1,0 +1,698 @@
+package io.coffer.keyserver.server;
+
+import io.coffer.crypto.SecretBytes;
+import io.coffer.keyserver.audit.AuditEvent;
+import io.coffer.keyserver.audit.AuditException;
+import io.coffer.keyserver.audit.AuditLog;
+import io.coffer.keyserver.box.ProblemException;
+import io.coffer.keyserver.ca.Identity;
+import io.coffer.keyserver.ca.Profile;
+import io.coffer.keyserver.ca.TrustedAuthority;
+import io.coffer.keyserver.engine.EngineException;
+import io.coffer.keyserver.json.JsonException;
+import io.coffer.keyserver.json.JsonObject;
+import io.coffer.keyserver.record.IntegrityException;
+import io.coffer.keyserver.seal.SealException;
+import io.coffer.keyserver.seal.Share;
+import io.helidon.http.HeaderNames;
+import io.helidon.http.Status;
+import io.helidon.webserver.http.Handler;
+import io.helidon.webserver.http.ServerRequest;
+import io.helidon.webserver.http.ServerResponse;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.InetSocketAddress;
+import java.nio.charset.StandardCharsets;
+import java.security.cert.Certificate;
+import java.security.cert.X509Certificate;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The REST interface: finds out who calls, finds the route, reads the body within its limits, and
+ * answers JSON or, for a refusal, a problem (RFC 9457) that says what to do next. What was granted
+ * or refused is in the audit log before the answer leaves.
+ */
+final class Api implements Handler {
+  private static final System.Logger LOG = System.getLogger("io.coffer.keyserver");
+  private static final int MAX_PATH_CHARS = 1024;
+
+  /** Members of requests that are base64 and may be secret. */
+  private static final Set<String> BINARY =
+      Set.of("material", "passphrase", "share", "public_key", "nonce");
+
+  /** A request that has been understood. */
+  private record Call(Identity who, List<String> names, ServerRequest http, JsonObject body) {
+    String name(int index) {
+      return names.get(index);
+    }
+
+    int number(int index) throws ProblemException {
+      return parse(name(index), Integer.MAX_VALUE);
+    }
+
+    int query(String name, int max, int otherwise) throws ProblemException {
+      String value = text(name);
+      return value.isEmpty() ? otherwise : parse(value, max);
+    }
+
+    String text(String name) {
+      return http.query().contains(name) ? http.query().get(name) : "";
+    }
+
+    private static int parse(String text, int max) throws ProblemException {
+      if (!text.matches("[1-9][0-9]{0,8}") || Integer.parseInt(text) > max) {
+        throw ProblemException.badRequest(
+            "a number in the address is malformed or too large", "Use 1 to " + max + ".");
+      }
+      return Integer.parseInt(text);
+    }
+  }
+
+  /** Answers a call: JSON, other content, or null for 204. */
+  private interface Action {
+    @Nullable Object answer(Call call)
+        throws ProblemException, EngineException, JsonException, SealException, IOException;
+  }
+
+  /**
+   * A route.
+   *
+   * @param pattern segments; an asterisk stands for a name
+   */
+  private record Route(
+      String method, String[] pattern, String action, boolean audited, int status, Action handler) {
+    boolean matches(String[] path) {
+      if (path.length != pattern.length) {
+        return false;
+      }
+      for (int i = 0; i < path.length; i++) {
+        if (!pattern[i].equals("*") && !pattern[i].equals(path[i])) {
+          return false;
+        }
+      }
+      return true;
+    }
+  }
+
+  /** Content that is not JSON. */
+  private record Text(String type, byte[] content) {}
+
+  private final ServerState state;
+  private final AuditLog audit;
+  private final TrustedAuthority authority;
+  private final Limits limits;
+  private final RateLimit rate;
+  private final Metrics metrics = new Metrics();
+  private final List<Route> routes = new ArrayList<>();
+
+  Api(ServerState state, AuditLog audit, TrustedAuthority authority, Limits limits) {
+    this.state = state;
+    this.audit = audit;
+    this.authority = authority;
+    this.limits = limits;
+    this.rate = new RateLimit(limits.requestsPerSecond());
+    serverRoutes();
+    serviceRoutes();
+    ownerRoutes();
+    keyRoutes();
+  }
+
+  private void route(String method, String path, String action, int status, Action handler) {
+    routes.add(new Route(method, segments(path), action, true, status, handler));
+  }
+
+  private void quietRoute(String path, String action, Action handler) {
+    routes.add(new Route("GET", segments(path), action, false, 200, handler));
+  }
+
+  private void serverRoutes() {
+    quietRoute(
+        "/v1/status",
+        "server.status",
+        call ->
+            new JsonObject()
+                .put("sealed", state.isSealed())
+                .put("you", call.who().toString())
+                .put("audit_head", audit.head().toString()));
+    quietRoute("/health", "server.health", call -> health());
+    quietRoute("/metrics", "server.metrics", this::prometheus);
+    route("POST", "/v1/seal/unseal", "server.unseal", 200, this::unseal);
+    route(
+        "POST",
+        "/v1/seal/seal",
+        "server.seal",
+        200,
+        call -> {
+          requireOperator(call);
+          state.seal();
+          return new JsonObject().put("sealed", true);
+        });
+    route("GET", "/v1/audit", "audit.read", 200, this::auditLog);
+  }
+
+  private void serviceRoutes() {
+    quietRoute("/v1/services", "service.list", call -> state.use(b -> b.services().list()));
+    route(
+        "POST",
+        "/v1/services",
+        "service.create",
+        201,
+        call -> state.use(b -> b.services().create(call.who(), call.body())));
+    route(
+        "GET",
+        "/v1/services/*",
+        "service.get",
+        200,
+        call -> state.use(b -> b.services().get(call.who(), call.name(0))));
+    route(
+        "POST",
+        "/v1/services/*/rotate",
+        "master.rotate",
+        200,
+        call -> {
+          JsonObject rotated = state.use(b -> b.services().rotate(call.who(), call.name(0)));
+          state.wake();
+          return rotated;
+        });
+    route(
+        "POST",
+        "/v1/services/*/masters/*/retire",
+        "master.retire",
+        200,
+        call -> {
+          int version = call.number(1);
+          return state.use(b -> b.services().retire(call.who(), call.name(0), version));
+        });
+    route(
+        "POST",
+        "/v1/services/*/master-key",
+        "master.grant",
+        200,
+        call -> state.use(b -> b.services().grantMaster(call.who(), call.name(0), call.body())));
+    route(
+        "GET",
+        "/v1/endpoints",
+        "endpoint.list",
+        200,
+        call -> state.use(b -> b.services().endpoints(call.who())));
+    route(
+        "PUT",
+        "/v1/endpoints/*",
+        "endpoint.register",
+        200,
+        call -> state.use(b -> b.services().register(call.who(), call.name(0), call.body())));
+    route(
+        "DELETE",
+        "/v1/endpoints/*",
+        "endpoint.unregister",
+        204,
+        call ->
+            state.<@Nullable Object>use(b -> {
+              b.services().unregister(call.who(), call.name(0));
+              return null;
+            }));
+  }
+
+  private void ownerRoutes() {
+    quietRoute("/v1/owners", "owner.list", call -> state.use(b -> b.owners().list(call.who())));
+    route(
+        "POST",
+        "/v1/owners",
+        "owner.create",
+        201,
+        call -> state.use(b -> b.owners().create(call.who(), call.body())));
+    route(
+        "GET",
+        "/v1/owners/*",
+        "owner.get",
+        200,
+        call -> state.use(b -> b.owners().get(call.who(), call.name(0))));
+    route(
+        "PUT",
+        "/v1/owners/*",
+        "owner.change",
+        200,
+        call -> state.use(b -> b.owners().change(call.who(), call.name(0), call.body())));
+    route(
+        "GET",
+        "/v1/owners/*/key",
+        "ownerkey.get",
+        200,
+        call -> state.use(b -> b.keys().getOwnerKey(call.who(), call.name(0))));
+    route(
+        "POST",
+        "/v1/owners/*/key",
+        "ownerkey.create",
+        201,
+        call -> state.use(b -> b.keys().createOwnerKey(call.who(), call.name(0))));
+    route(
+        "POST",
+        "/v1/owners/*/key/rotate",
+        "ownerkey.rotate",
+        200,
+        call -> state.use(b -> b.keys().rotateOwnerKey(call.who(), call.name(0))));
+    for (String[] change : new String[][] {{"retire", "retired"}, {"activate", "active"}}) {
+      route(
+          "POST",
+          "/v1/owners/*/key/versions/*/" + change[0],
+          "ownerkey." + change[0],
+          200,
+          call -> {
+            int version = call.number(1);
+            return state.use(
+                b -> b.keys().ownerKeyState(call.who(), call.name(0), version, change[1]));
+          });
+    }
+  }
+
+  private void keyRoutes() {
+    String box = "/v1/services/*/owners/*/keys";
+    String key = box + "/*";
+    route(
+        "GET",
+        box,
+        "key.list",
+        200,
+        call -> {
+          int limit = call.query("limit", 1000, 100);
+          boolean deleted = call.text("deleted").equals("true");
+          return state.use(b ->
+              b.keys()
+                  .list(
+                      call.who(), call.name(0), call.name(1), call.text("after"), limit, deleted));
+        });
+    route(
+        "POST",
+        box,
+        "key.create",
+        201,
+        call ->
+            state.use(b -> b.keys().create(call.who(), call.name(0), call.name(1), call.body())));
+    route(
+        "GET",
+        key,
+        "key.get",
+        200,
+        call -> state.use(b -> b.keys().get(call.who(), call.name(0), call.name(1), call.name(2))));
+    route(
+        "GET",
+        key + "/wrapped",
+        "key.read",
+        200,
+        call -> {
+          int version = call.query("version", Integer.MAX_VALUE, 0);
+          return state.use(
+              b -> b.keys().read(call.who(), call.name(0), call.name(1), call.name(2), version));
+        });
+    route(
+        "POST",
+        key + "/rotate",
+        "key.rotate",
+        200,
+        call ->
+            state.use(b ->
+                b.keys()
+                    .rotate(call.who(), call.name(0), call.name(1), call.name(2), call.body())));
+    for (String[] change : new String[][] {{"retire", "retired"}, {"activate", "active"}}) {
+      route(
+          "POST",
+          key + "/versions/*/" + change[0],
+          "key." + change[0],
+          200,
+          call -> {
+            int version = call.number(3);
+            return state.use(b ->
+                b.keys()
+                    .state(
+                        call.who(), call.name(0), call.name(1), call.name(2), version, change[1]));
+          });
+    }
+    route(
+        "PUT",
+        key + "/acl",
+        "key.acl",
+        200,
+        call ->
+            state.use(b ->
+                b.keys().acl(call.who(), call.name(0), call.name(1), call.name(2), call.body())));
+    for (String method : List.of("POST", "DELETE")) {
+      route(
+          method,
+          key + "/consumers",
+          method.equals("POST") ? "key.consume" : "key.release",
+          200,
+          call -> {
+            call.body().allow("consumer");
+            String consumer = call.body().string("consumer");
+            return state.use(b ->
+                b.keys()
+                    .consumer(
+                        call.who(),
+                        call.name(0),
+                        call.name(1),
+                        call.name(2),
+                        consumer,
+                        method.equals("POST")));
+          });
+    }
+    route(
+        "DELETE",
+        key,
+        "key.delete",
+        200,
+        call ->
+            state.use(b -> b.keys().delete(call.who(), call.name(0), call.name(1), call.name(2))));
+    route(
+        "POST",
+        key + "/restore",
+        "key.restore",
+        200,
+        call ->
+            state.use(b -> b.keys().restore(call.who(), call.name(0), call.name(1), call.name(2))));
+  }
+
+  // --- the server itself -------------------------------------------------------------------------
+
+  private static void requireOperator(Call call) throws ProblemException {
+    if (call.who().profile() != Profile.OPERATOR) {
+      throw ProblemException.forbidden(
+          "only an operator may do that", "Ask an operator of this key server.");
+    }
+  }
+
+  private Object health() throws ProblemException {
+    if (state.isSealed()) {
+      throw new ProblemException(
+          503, "the server is sealed", "Operators open it with 'coffer keyserver unseal'.");
+    }
+    return new JsonObject().put("status", "up");
+  }
+
+  private Object prometheus(Call call) throws ProblemException, EngineException, JsonException {
+    if (call.who().profile() != Profile.OPERATOR && call.who().profile() != Profile.AUDITOR) {
+      throw ProblemException.forbidden(
+          "only operators and auditors may read the metrics",
+          "Issue the collector a certificate of the profile auditor.");
+    }
+    long[] size =
+        state.isSealed() ? new long[2] : state.<long[]>use(io.coffer.keyserver.box.LockBoxes::size);
+    String text = metrics.text(state.isSealed(), size[0], size[1], audit.head().sequence());
+    return new Text("text/plain; version=0.0.4", text.getBytes(StandardCharsets.UTF_8));
+  }
+
+  private Object unseal(Call call)
+      throws ProblemException, SealException, EngineException, JsonException {
+    requireOperator(call);
+    call.body().allow("passphrase", "share");
+    if (call.body().has("passphrase") == call.body().has("share")) {
+      throw ProblemException.badRequest(
+          "either 'passphrase' or 'share' is needed", "Send one of them, as base64.");
+    }
+    int missing = 0;
+    if (call.body().has("passphrase")) {
+      try (SecretBytes passphrase = SecretBytes.take(call.body().bytes("passphrase"))) {
+        state.unseal(passphrase);
+      }
+    } else {
+      byte[] text = call.body().bytes("share");
+      missing = state.unseal(Share.parse(text));
+    }
+    return new JsonObject().put("sealed", missing > 0).put("missing_shares", missing);
+  }
+
+  private Object auditLog(Call call) throws ProblemException, IOException {
+    if (call.who().profile() != Profile.AUDITOR) {
+      throw ProblemException.forbidden(
+          "only an auditor may read the audit log",
+          "Issue the person a certificate of the profile auditor.");
+    }
+    int after = call.query("after", Integer.MAX_VALUE, 0);
+    int limit = call.query("limit", 10_000, 1000);
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    audit.export(after, limit, out);
+    return new Text("application/x-ndjson", out.toByteArray());
+  }
+
+  // --- handling ----------------------------------------------------------------------------------
+
+  @Override
+  public void handle(ServerRequest request, ServerResponse response) {
+    long began = System.nanoTime();
+    String who = "unknown";
+    String action = "request";
+    String target = shorten(request.path().rawPath());
+    boolean audited = true;
+    JsonObject body = null;
+    Object answer;
+    int status;
+    String reason = "";
+    try {
+      Identity identity = identity(request);
+      who = identity.toString();
+      if (!rate.allows(who, began)) {
+        throw new ProblemException(
+            429,
+            "too many requests",
+            "Wait a second; no more than "
+                + limits.requestsPerSecond()
+                + " requests a second are answered for one identity.");
+      }
+      String[] path = path(request);
+      Route route = find(request, path);
+      action = route.action();
+      audited = route.audited();
+      body = body(request);
+      List<String> names = new ArrayList<>();
+      for (int i = 0; i < path.length; i++) {
+        if (route.pattern()[i].equals("*")) {
+          names.add(path[i]);
+        }
+      }
+      answer = route.handler().answer(new Call(identity, names, request, body));
+      status = route.status();
+      if (action.equals("key.create") && answer instanceof JsonObject made) {
+        target = target + "/" + made.optionalString("id");
+      } else if (action.equals("master.grant")) {
+        reason = "attested by mTLS only";
+      }
+    } catch (ProblemException e) {
+      status = e.status();
+      reason = e.title();
+      answer = problem(e);
+    } catch (JsonException e) {
+      status = 400;
+      reason = String.valueOf(e.getMessage());
+      answer =
+          problem(
+              ProblemException.badRequest(
+                  "the JSON of the request: " + reason,
+                  "Correct it; docs/key-service.md has examples."));
+    } catch (SealException e) {
+      status = 403;
+      reason = String.valueOf(e.getMessage());
+      answer = problem(ProblemException.forbidden(reason, "Try again with the right one."));
+    } catch (IntegrityException e) {
+      LOG.log(System.Logger.Level.ERROR, "the store is not to be trusted: {0}", e.getMessage());
+      status = 500;
+      reason = String.valueOf(e.getMessage());
+      answer = problem(new ProblemException(500, reason, "Tell an operator of this key server."));
+    } catch (IOException | RuntimeException e) {
+      LOG.log(System.Logger.Level.ERROR, "a request failed: " + action, e);
+      status = 500;
+      reason = "internal error";
+      answer =
+          problem(
+              new ProblemException(
+                  500, "the server failed", "Tell an operator; its log says more."));
+    } finally {
+      if (body != null) {
+        body.wipe();
+      }
+    }
+    String outcome =
+        status < 400 ? "granted" : status < 500 || status == 503 ? "refused" : "failed";
+    if (audited || status == 401) {
+      try {
+        audit.append(new AuditEvent(who, address(request), action, target, outcome, reason));
+      } catch (AuditException e) {
+        LOG.log(System.Logger.Level.ERROR, "the audit log cannot be written", e);
+        status = 503;
+        answer =
+            problem(
+                new ProblemException(
+                    503,
+                    "the audit log cannot be written, and nothing is done unlogged",
+                    "Tell an operator; the disk may be full."));
+      }
+    }
+    metrics.count(action, outcome, System.nanoTime() - began);
+    boolean last =
+        request.headers().first(HeaderNames.CONNECTION).orElse("").equalsIgnoreCase("close");
+    send(response, status, answer, last);
+  }
+
+  private Identity identity(ServerRequest request) throws ProblemException {
+    Optional<Certificate[]> chain = request.remotePeer().tlsCertificates();
+    if (chain.isPresent()
+        && chain.get().length > 0
+        && chain.get()[0] instanceof X509Certificate certificate) {
+      Optional<Identity> identity = authority.accepts(certificate);
+      if (identity.isPresent()) {
+        return identity.get();
+      }
+    }
+    throw new ProblemException(
+        401,
+        "the certificate is revoked or carries no identity",
+        "Have a new certificate issued: 'coffer ca issue'.");
+  }
+
+  /** The caller's address in figures; asking for its name could take long, or be a lie. */
+  private static String address(ServerRequest request) {
+    return request.remotePeer().address() instanceof InetSocketAddress peer
+            && peer.getAddress() != null
+        ? peer.getAddress().getHostAddress()
+        : "";
+  }
+
+  private static String[] segments(String path) {
+    return path.substring(1).split("/", -1);
+  }
+
+  /** The path as it was sent. No name here needs an escape, so that none is taken. */
+  private static String[] path(ServerRequest request) throws ProblemException {
+    String raw = request.prologue().uriPath().rawPath();
+    if (raw.length() > MAX_PATH_CHARS || !raw.matches("/[A-Za-z0-9._:/-]*")) {
+      throw ProblemException.badRequest(
+          "the address has characters that no address here has",
+          "Use names as they are, unescaped.");
+    }
+    String[] path = segments(raw);
+    for (String segment : path) {
+      if (segment.equals(".") || segment.equals("..") || segment.isEmpty()) {
+        throw ProblemException.notFound("there is no such address", "See docs/key-service.md.");
+      }
+    }
+    return path;
+  }
+
+  private Route find(ServerRequest request, String[] path) throws ProblemException {
+    String method = request.prologue().method().text();
+    List<String> others = new ArrayList<>();
+    for (Route route : routes) {
+      if (route.matches(path)) {
+        if (route.method().equals(method)) {
+          return route;
+        }
+        others.add(route.method());
+      }
+    }
+    if (others.isEmpty()) {
+      throw ProblemException.notFound("there is no such address", "See docs/key-service.md.");
+    }
+    throw new ProblemException(
+        405,
+        "this address knows no " + shorten(method),
+        "Use " + String.join(" or ", others) + ".");
+  }
+
+  /** Reads the body: so many bytes at most, and within so much time. */
+  private JsonObject body(ServerRequest request)
+      throws ProblemException, JsonException, IOException {
+    if (!request.content().hasEntity()) {
+      return new JsonObject();
+    }
+    long length = request.headers().contentLength().orElse(-1);
+    String type = request.headers().first(HeaderNames.CONTENT_TYPE).orElse("");
+    if (!type.isEmpty() && !type.toLowerCase(Locale.ROOT).startsWith("application/json")) {
+      throw new ProblemException(415, "the body is not JSON", "Send application/json.");
+    }
+    if (length > limits.bodyBytes()) {
+      throw tooLarge();
+    }
+    byte[] buffer = new byte[limits.bodyBytes() + 1];
+    int filled = 0;
+    try (InputStream in = request.content().inputStream()) {
+      long deadline = System.nanoTime() + limits.bodyTime().toNanos();
+      while (filled < buffer.length) {
+        int read = in.read(buffer, filled, buffer.length - filled);
+        if (read < 0) {
+          break;
+        }
+        filled += read;
+        if (System.nanoTime() > deadline) {
+          throw new ProblemException(
+              408, "the request came too slowly", "Send it again, on a better connection.");
+        }
+      }
+      if (filled > limits.bodyBytes()) {
+        throw tooLarge();
+      }
+      if (filled == 0) {
+        return new JsonObject();
+      }
+      byte[] exact = Arrays.copyOf(buffer, filled);
+      try {
+        return JsonObject.parse(exact, BINARY);
+      } finally {
+        Arrays.fill(exact, (byte) 0);
+      }
+    } finally {
+      Arrays.fill(buffer, 0, filled, (byte) 0);
+    }
+  }
+
+  private ProblemException tooLarge() {
+    return new ProblemException(
+        413,
+        "the body is too large",
+        "Send at most " + limits.bodyBytes() + " bytes; keys are small.");
+  }
+
+  private static Text problem(ProblemException e) {
+    return new Text(
+        "application/problem+json",
+        new JsonObject()
+            .put("type", "about:blank")
+            .put("status", e.status())
+            .put("title", e.title())
+            .put("detail", e.advice())
+            .toBytes());
+  }
+
+  private static void send(
+      ServerResponse response, int status, @Nullable Object answer, boolean last) {
+    response.status(Status.create(status));
+    response.header(HeaderNames.CACHE_CONTROL, "no-store");
+    if (status == 429) {
+      response.header(HeaderNames.RETRY_AFTER, "1");
+    }
+    if (last || status == 408 || status == 413) {
+      // The client wants no more, or what is left of its body is not read.
+      response.header(HeaderNames.CONNECTION, "close");
+    }
+    switch (answer) {
+      case null -> response.send();
+      case Text text -> {
+        response.header(HeaderNames.CONTENT_TYPE, text.type());
+        response.send(text.content());
+      }
+      case JsonObject json -> {
+        response.header(HeaderNames.CONTENT_TYPE, "application/json");
+        response.send(json.toBytes());
+      }
+      default -> throw new IllegalStateException("no content type for " + answer.getClass());
+    }
+  }
+
+  private static String shorten(String text) {
+    return text.length() > 300 ? text.substring(0, 300) + "..." : text;
+  }
+}

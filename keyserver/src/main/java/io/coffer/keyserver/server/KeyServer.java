@@ -1,0 +1,131 @@
+package io.coffer.keyserver.server;
+
+import io.coffer.crypto.SecretBytes;
+import io.coffer.keyserver.audit.AuditEvent;
+import io.coffer.keyserver.audit.AuditLog;
+import io.coffer.keyserver.ca.Pem;
+import io.coffer.keyserver.ca.Profile;
+import io.coffer.keyserver.ca.TrustedAuthority;
+import io.coffer.keyserver.engine.EngineException;
+import io.coffer.keyserver.engine.SqliteEngine;
+import io.coffer.keyserver.seal.SealException;
+import io.helidon.common.tls.Tls;
+import io.helidon.common.tls.TlsClientAuth;
+import io.helidon.webserver.WebServer;
+import io.helidon.webserver.http1.Http1Config;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.EnumSet;
+import java.util.Set;
+import javax.net.ssl.SSLContext;
+
+/**
+ * A running key server: HTTP over TLS 1.3, and nobody gets as far as a request without a
+ * certificate. Starts sealed.
+ */
+public final class KeyServer implements AutoCloseable {
+  /** How long a deleted key can be restored. */
+  public static final Duration GRACE = Duration.ofDays(30);
+
+  private final SqliteEngine engine;
+  private final AuditLog audit;
+  private final ServerState state;
+  private final WebServer web;
+
+  private KeyServer(SqliteEngine engine, AuditLog audit, ServerState state, WebServer web) {
+    this.engine = engine;
+    this.audit = audit;
+    this.state = state;
+    this.web = web;
+  }
+
+  /**
+   * Starts a server.
+   *
+   * @param listen where; port 0 lets the system choose
+   */
+  public static KeyServer start(
+      ServerHome home, ServerHome.Listen listen, Limits limits, Duration grace, Clock clock)
+      throws IOException {
+    TrustedAuthority authority =
+        new TrustedAuthority(Pem.readCertificate(home.authority()), home.revocationList());
+    Set<Profile> callers = EnumSet.complementOf(EnumSet.of(Profile.SERVER));
+    SSLContext context =
+        authority.context(
+            Pem.readCertificate(home.certificate("server")),
+            Pem.readPrivateKey(home.key("server"), "EC"),
+            callers);
+    AuditLog audit = AuditLog.open(home.auditLog(), home.auditKey(), home.auditPublicKey(), clock);
+    SqliteEngine engine = null;
+    try {
+      engine = SqliteEngine.open(home.store());
+      ServerState state = new ServerState(engine, audit, clock, grace);
+      Api api = new Api(state, audit, authority, limits);
+      WebServer web =
+          WebServer.builder()
+              .address(InetAddress.getByName(listen.host()))
+              .port(listen.port())
+              .tls(
+                  Tls.builder()
+                      .sslContext(context)
+                      .clientAuth(TlsClientAuth.REQUIRED)
+                      .addEnabledProtocol("TLSv1.3")
+                      .build())
+              .addProtocol(
+                  Http1Config.builder().maxHeadersSize(16 << 10).maxPrologueLength(4096).build())
+              .connectionOptions(options -> options.readTimeout(limits.silence()))
+              .maxTcpConnections(limits.connections())
+              .idleConnectionTimeout(limits.silence())
+              .idleConnectionPeriod(limits.silence().dividedBy(4))
+              .shutdownGracePeriod(Duration.ofSeconds(2))
+              .routing(routing -> routing.any(api))
+              .build()
+              .start();
+      KeyServer server = new KeyServer(engine, audit, state, web);
+      if (!web.isRunning()) {
+        throw new IOException(
+            "cannot listen on " + listen.host() + ":" + listen.port() + "; is the port taken?");
+      }
+      server.log("server.start");
+      return server;
+    } catch (IOException | RuntimeException e) {
+      if (engine != null) {
+        engine.close();
+      }
+      audit.close();
+      throw e;
+    }
+  }
+
+  private void log(String action) throws IOException {
+    audit.append(new AuditEvent("server", "", action, "", "granted", ""));
+  }
+
+  /** The port it listens on. */
+  public int port() {
+    return web.port();
+  }
+
+  /** Opens the seal with a passphrase, without the network. */
+  public void unseal(SecretBytes passphrase) throws SealException, EngineException, IOException {
+    state.unseal(passphrase);
+    audit.append(
+        new AuditEvent("server", "", "server.unseal", "", "granted", "passphrase at start"));
+  }
+
+  public boolean isSealed() {
+    return state.isSealed();
+  }
+
+  /** Stops listening, lets what is under way finish for two seconds, and forgets every key. */
+  @Override
+  public void close() throws IOException {
+    web.stop();
+    state.close();
+    log("server.stop");
+    engine.close();
+    audit.close();
+  }
+}

@@ -1,0 +1,19 @@
+package io.coffer.keyserver.server;
+
+import java.time.Duration;
+
+/**
+ * What a server puts up with.
+ *
+ * @param bodyBytes longest body of a request
+ * @param bodyTime longest time in which a body has to arrive
+ * @param silence longest pause of a client in the middle of a request, and between two
+ * @param connections at once
+ * @param requestsPerSecond answered for one identity
+ */
+public record Limits(
+    int bodyBytes, Duration bodyTime, Duration silence, int connections, int requestsPerSecond) {
+  /** For a server in use. */
+  public static final Limits STANDARD =
+      new Limits(64 << 10, Duration.ofSeconds(15), Duration.ofSeconds(60), 2000, 2000);
+}

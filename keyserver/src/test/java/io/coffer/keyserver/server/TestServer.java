@@ -1,0 +1,216 @@
+package io.coffer.keyserver.server;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import io.coffer.crypto.SecretBytes;
+import io.coffer.keyserver.ca.CertificateAuthority;
+import io.coffer.keyserver.ca.Identity;
+import io.coffer.keyserver.ca.Pem;
+import io.coffer.keyserver.ca.Profile;
+import io.coffer.keyserver.ca.TrustedAuthority;
+import io.coffer.keyserver.json.JsonException;
+import io.coffer.keyserver.json.JsonObject;
+import java.io.IOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse;
+import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.time.ZoneId;
+import java.time.ZoneOffset;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/** A real server on a port of its own, and clients that talk to it over mutual TLS. */
+final class TestServer implements AutoCloseable {
+  static final String PASSPHRASE = "a passphrase for tests";
+  static final Limits LIMITS =
+      new Limits(64 << 10, Duration.ofSeconds(1), Duration.ofSeconds(20), 200, 5000);
+
+  /** A clock that a test can set forward. */
+  static final class TestClock extends Clock {
+    private volatile Duration ahead = Duration.ZERO;
+
+    void advance(Duration by) {
+      ahead = ahead.plus(by);
+    }
+
+    @Override
+    public Instant instant() {
+      return InstantSource.system().instant().plus(ahead);
+    }
+
+    @Override
+    public ZoneId getZone() {
+      return ZoneOffset.UTC;
+    }
+
+    @Override
+    public Clock withZone(ZoneId zone) {
+      return this;
+    }
+  }
+
+  /** What a server answered. */
+  record Answer(int status, String type, byte[] body) {
+    JsonObject json() throws JsonException {
+      return JsonObject.parse(body, Set.of("wrapped", "grant"));
+    }
+
+    String text() {
+      return new String(body, UTF_8);
+    }
+  }
+
+  /** Somebody with a certificate. */
+  record Client(HttpClient http, String base, String identity) {
+    Answer send(String method, String path, @Nullable String json)
+        throws IOException, InterruptedException {
+      HttpRequest.Builder request =
+          HttpRequest.newBuilder(URI.create(base + path)).timeout(Duration.ofSeconds(20));
+      request.method(
+          method, json == null ? BodyPublishers.noBody() : BodyPublishers.ofString(json));
+      if (json != null) {
+        request.header("Content-Type", "application/json");
+      }
+      HttpResponse<byte[]> response = http.send(request.build(), BodyHandlers.ofByteArray());
+      return new Answer(
+          response.statusCode(),
+          response.headers().firstValue("Content-Type").orElse(""),
+          response.body());
+    }
+
+    Answer get(String path) throws IOException, InterruptedException {
+      return send("GET", path, null);
+    }
+
+    Answer post(String path, String json) throws IOException, InterruptedException {
+      return send("POST", path, json);
+    }
+
+    /** Sends, and expects success. */
+    JsonObject ok(String method, String path, @Nullable String json)
+        throws IOException, InterruptedException, JsonException {
+      Answer answer = send(method, path, json);
+      if (answer.status() >= 300) {
+        throw new AssertionError(
+            method + " " + path + ": " + answer.status() + " " + answer.text());
+      }
+      return answer.body().length == 0 ? new JsonObject() : answer.json();
+    }
+  }
+
+  final ServerHome home;
+  final TestClock clock = new TestClock();
+  final CertificateAuthority authority;
+  private final Limits limits;
+  private final Map<String, Client> clients = new HashMap<>();
+  private KeyServer server;
+
+  TestServer(Path directory) throws Exception {
+    this(directory, LIMITS);
+  }
+
+  TestServer(Path directory, Limits limits) throws Exception {
+    this.limits = limits;
+    try (SecretBytes passphrase = passphrase()) {
+      ServerHome.init(
+          directory,
+          "127.0.0.1",
+          0,
+          Set.of(),
+          new ServerHome.Opening(passphrase, 10, 0, 0),
+          Clock.systemUTC());
+    }
+    home = ServerHome.open(directory);
+    authority = CertificateAuthority.open(directory.resolve("ca"), Clock.systemUTC());
+    server = startServer();
+    unseal();
+  }
+
+  static SecretBytes passphrase() {
+    return SecretBytes.take(PASSPHRASE.getBytes(UTF_8));
+  }
+
+  private KeyServer startServer() throws IOException {
+    return KeyServer.start(home, home.listen(), limits, KeyServer.GRACE, clock);
+  }
+
+  void unseal() throws Exception {
+    try (SecretBytes passphrase = passphrase()) {
+      server.unseal(passphrase);
+    }
+  }
+
+  KeyServer server() {
+    return server;
+  }
+
+  int port() {
+    return server.port();
+  }
+
+  /** Stops and starts, sealed. */
+  void restart() throws IOException {
+    server.close();
+    clients.clear();
+    server = startServer();
+  }
+
+  /** A client with a certificate for an identity, made on first use. */
+  Client as(String identity) throws Exception {
+    Client known = clients.get(identity);
+    if (known != null) {
+      return known;
+    }
+    var issued = authority.issue(Identity.parse(identity), Set.of(), Duration.ofDays(1));
+    Client client = client(issued, identity);
+    clients.put(identity, client);
+    return client;
+  }
+
+  Client client(CertificateAuthority.Issued issued, String identity) throws IOException {
+    var context =
+        new TrustedAuthority(Pem.readCertificate(home.authority()), null)
+            .context(issued.certificate(), issued.key(), Set.of(Profile.SERVER));
+    HttpClient http =
+        HttpClient.newBuilder()
+            .sslContext(context)
+            .version(HttpClient.Version.HTTP_1_1)
+            .connectTimeout(Duration.ofSeconds(10))
+            .build();
+    return new Client(http, "https://127.0.0.1:" + port(), identity);
+  }
+
+  Client operator() throws Exception {
+    return as("operator:op");
+  }
+
+  /** A service and an owner with alice as admin, bob as user and eve as reader. */
+  void makeBox(String service, String owner) throws Exception {
+    operator().ok("POST", "/v1/services", "{\"name\":\"" + service + "\"}");
+    operator()
+        .ok(
+            "POST",
+            "/v1/owners",
+            """
+            {"name":"%s","members":[{"identity":"client:alice","role":"admin"},
+             {"identity":"client:bob","role":"user"},{"identity":"client:eve","role":"reader"}]}\
+            """
+                .formatted(owner));
+  }
+
+  @Override
+  public void close() throws IOException {
+    server.close();
+    clients.values().forEach(c -> c.http().close());
+  }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package io.coffer.keyserver.server;
+
+import org.jspecify.annotations.NullMarked;

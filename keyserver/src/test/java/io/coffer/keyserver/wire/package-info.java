@@ -1,0 +1,4 @@
+@NullMarked
+package io.coffer.keyserver.wire;
+
+import org.jspecify.annotations.NullMarked;
