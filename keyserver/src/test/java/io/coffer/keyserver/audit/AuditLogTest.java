@@ -135,12 +135,10 @@ class AuditLogTest {
     assertEquals(4, AuditLog.verify(file, pair.getPublic(), noted).sequence());
     Files.write(file, Files.readAllLines(file).subList(0, 2));
     verify();
-    assertThrows(
-        AuditException.class, () -> AuditLog.verify(file, pair.getPublic(), noted));
+    assertThrows(AuditException.class, () -> AuditLog.verify(file, pair.getPublic(), noted));
     Files.delete(file);
     write(4);
-    assertThrows(
-        AuditException.class, () -> AuditLog.verify(file, pair.getPublic(), noted));
+    assertThrows(AuditException.class, () -> AuditLog.verify(file, pair.getPublic(), noted));
   }
 
   @Test
