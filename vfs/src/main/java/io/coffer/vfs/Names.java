@@ -1,0 +1,399 @@
+package io.coffer.vfs;
+
+import io.coffer.format.FormatException;
+import io.coffer.format.NameCodec;
+import io.coffer.format.NameCodec.EntryKind;
+import io.coffer.format.NameCodec.StoredName;
+import io.coffer.format.VolumeFormat;
+import io.coffer.posix.Errno;
+import io.coffer.posix.ErrnoException;
+import io.coffer.posix.Flags;
+import io.coffer.store.StoreDirectory;
+import io.coffer.store.StoreFile;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Plain names to stored ones and back: reads a directory's context once, keeps the sidecars of long
+ * names in step with their entries.
+ *
+ * <p>A sidecar exists whenever its entry does: it is made before the entry and removed after it,
+ * both under a lock for the directory (only taken where a long name is concerned), so that one
+ * thread's removal cannot take the sidecar of another thread's new entry. Thread-safe.
+ */
+final class Names {
+  /** The kernel's longest name, NAME_MAX. */
+  static final int MAX_NAME_BYTES = 255;
+
+  private static final int PRIVATE_FILE_MODE = 0444;
+  private static final int LARGEST_SMALL_FILE = 4096;
+
+  private final VolumeFormat format;
+  private final DirectoryCache cache;
+  private final DamageLog damage;
+  private final @Nullable NameCodec commonCodec;
+  private final ReentrantLock[] longNameLocks = new ReentrantLock[64];
+
+  Names(VolumeFormat format, DirectoryCache cache, DamageLog damage) throws ErrnoException {
+    this.format = format;
+    this.cache = cache;
+    this.damage = damage;
+    Arrays.setAll(longNameLocks, i -> new ReentrantLock());
+    NameCodec common = null;
+    if (format.directoryContextName() == null) {
+      try {
+        common = format.names(format.newDirectoryContext());
+      } catch (FormatException e) {
+        throw new ErrnoException(Errno.EIO, e.getMessage());
+      }
+    }
+    commonCodec = common;
+  }
+
+  /** The codec of a directory's names, read from its context file at the first call. */
+  NameCodec codec(DirectoryCache.Ref directory) throws ErrnoException {
+    if (commonCodec != null) {
+      return commonCodec;
+    }
+    DirectoryState state = state(directory.inode);
+    NameCodec codec = state.codec;
+    if (codec == null) {
+      codec = readCodec(directory);
+      state.codec = codec;
+    }
+    return codec;
+  }
+
+  /** What is remembered of a directory. */
+  static DirectoryState state(Inode directory) {
+    synchronized (directory) {
+      if (directory.state instanceof DirectoryState known) {
+        return known;
+      }
+      var fresh = new DirectoryState();
+      directory.state = fresh;
+      return fresh;
+    }
+  }
+
+  private NameCodec readCodec(DirectoryCache.Ref directory) throws ErrnoException {
+    byte[] contextName = format.directoryContextName();
+    if (contextName == null) {
+      throw new IllegalStateException("directories of this format have no context");
+    }
+    String fault;
+    try {
+      return format.names(readSmallFile(directory.directory, contextName));
+    } catch (ErrnoException e) {
+      if (e.errno() != Errno.ENOENT) {
+        throw e;
+      }
+      if (directory.directory.status(StoreDirectory.SELF).links() == 0) {
+        throw e; // the directory itself is gone
+      }
+      fault = "it is missing";
+    } catch (FormatException e) {
+      fault = String.valueOf(e.getMessage());
+    }
+    if (damage.first(directory.inode, DamageLog.CONTEXT)) {
+      damage.write(
+          "directory "
+              + storedPath(directory.inode)
+              + ": its names cannot be decrypted, for its context file "
+              + DamageLog.printable(contextName)
+              + " is damaged: "
+              + fault);
+    }
+    throw new ErrnoException(Errno.EIO);
+  }
+
+  /**
+   * The stored name of a plain one.
+   *
+   * @throws ErrnoException ENAMETOOLONG, or EPERM for a name that belongs to the format
+   */
+  StoredName encode(Inode directory, NameCodec codec, byte[] plain) throws ErrnoException {
+    if (plain.length > MAX_NAME_BYTES) {
+      throw new ErrnoException(Errno.ENAMETOOLONG);
+    }
+    if (plain.length == 0) {
+      throw new ErrnoException(Errno.ENOENT);
+    }
+    if (plain[0] == '.' && (plain.length == 1 || (plain.length == 2 && plain[1] == '.'))) {
+      throw new ErrnoException(Errno.EINVAL);
+    }
+    for (byte each : plain) {
+      if (each == '/' || each == 0) {
+        throw new ErrnoException(Errno.EINVAL);
+      }
+    }
+    if (isRoot(directory) && format.isForbiddenInRoot(plain)) {
+      throw new ErrnoException(Errno.EPERM);
+    }
+    StoredName stored;
+    try {
+      stored = codec.encode(plain);
+    } catch (FormatException e) {
+      throw new ErrnoException(Errno.ENAMETOOLONG, e.getMessage());
+    }
+    if (!stored.isLong() && codec.kindOf(stored.name()) == EntryKind.INTERNAL) {
+      throw new ErrnoException(Errno.EPERM);
+    }
+    return stored;
+  }
+
+  /** The stored name of one that is only looked for: names that cannot exist are ENOENT. */
+  StoredName encodeExisting(Inode directory, NameCodec codec, byte[] plain) throws ErrnoException {
+    try {
+      return encode(directory, codec, plain);
+    } catch (ErrnoException e) {
+      if (e.errno() == Errno.EPERM) {
+        throw new ErrnoException(Errno.ENOENT);
+      }
+      throw e;
+    }
+  }
+
+  /** The plain name of a stored one; null if it is not to be shown, or cannot be decoded. */
+  byte @Nullable [] decode(DirectoryCache.Ref directory, NameCodec codec, byte[] stored)
+      throws ErrnoException {
+    if (isRoot(directory.inode) && format.isReservedInRoot(stored)) {
+      return null;
+    }
+    try {
+      return switch (codec.kindOf(stored)) {
+        case INTERNAL -> null;
+        case PLAIN -> visible(codec.decode(stored));
+        case LONG ->
+            visible(
+                codec.decodeLong(
+                    stored, readSmallFile(directory.directory, codec.sidecarOf(stored))));
+      };
+    } catch (FormatException e) {
+      reportBadName(directory.inode, stored, String.valueOf(e.getMessage()));
+      return null;
+    } catch (ErrnoException e) {
+      if (e.errno() != Errno.ENOENT) {
+        throw e;
+      }
+      // The entry may just have been removed, its sidecar after it: then there is no fault.
+      if (exists(directory.directory, stored)) {
+        reportBadName(directory.inode, stored, "the file with its long name is missing");
+      }
+      return null;
+    }
+  }
+
+  private static byte[] visible(byte[] plain) throws FormatException {
+    boolean dots = plain.length > 0 && plain[0] == '.';
+    if (plain.length == 0
+        || plain.length > MAX_NAME_BYTES
+        || (dots && (plain.length == 1 || (plain.length == 2 && plain[1] == '.')))) {
+      throw new FormatException("the name decrypts to one that no file can have");
+    }
+    for (byte each : plain) {
+      if (each == '/' || each == 0) {
+        throw new FormatException("the name decrypts to one that no file can have");
+      }
+    }
+    return plain;
+  }
+
+  private void reportBadName(Inode directory, byte[] stored, String fault) {
+    DirectoryState state = state(directory);
+    if (!state.badNamesReported) {
+      state.badNamesReported = true;
+      damage.write(
+          "directory "
+              + storedPath(directory)
+              + ": left out of its listing: entry "
+              + DamageLog.printable(stored)
+              + ": "
+              + fault
+              + " (further ones in this directory are left out silently)");
+    }
+  }
+
+  /** Where an object was last seen in the store, relative to its root, for messages. */
+  static String storedPath(Inode inode) {
+    var path = new StringBuilder();
+    int depth = 0;
+    for (Inode each = inode; !isRoot(each) && depth < 256; depth++) {
+      Inode.Location location = each.location;
+      if (location == null) {
+        return path.isEmpty() ? "(deleted)" : "(deleted)/" + path;
+      }
+      path.insert(0, DamageLog.printable(location.name()) + (path.isEmpty() ? "" : "/"));
+      each = location.parent();
+    }
+    return path.isEmpty() ? "/" : path.toString();
+  }
+
+  static boolean isRoot(Inode inode) {
+    return inode.id() == VirtualFilesystem.ROOT;
+  }
+
+  // Sidecars of long names.
+
+  /** Held over the change of an entry with a long name and its sidecar. */
+  static final class LongNameGuard implements AutoCloseable {
+    private final @Nullable ReentrantLock first;
+    private final @Nullable ReentrantLock second;
+
+    private LongNameGuard(@Nullable ReentrantLock first, @Nullable ReentrantLock second) {
+      this.first = first;
+      this.second = second;
+      if (first != null) {
+        first.lock();
+      }
+      if (second != null) {
+        second.lock();
+      }
+    }
+
+    @Override
+    public void close() {
+      if (second != null) {
+        second.unlock();
+      }
+      if (first != null) {
+        first.unlock();
+      }
+    }
+  }
+
+  LongNameGuard guard(Inode directory, StoredName name) {
+    return new LongNameGuard(name.isLong() ? lockOf(directory) : null, null);
+  }
+
+  LongNameGuard guard(Inode directory, StoredName name, Inode directory2, StoredName name2) {
+    if (!name.isLong() && !name2.isLong()) {
+      return new LongNameGuard(null, null);
+    }
+    int one = stripe(directory);
+    int two = stripe(directory2);
+    return one == two
+        ? new LongNameGuard(longNameLocks[one], null)
+        : new LongNameGuard(longNameLocks[Math.min(one, two)], longNameLocks[Math.max(one, two)]);
+  }
+
+  private ReentrantLock lockOf(Inode directory) {
+    return longNameLocks[stripe(directory)];
+  }
+
+  private int stripe(Inode directory) {
+    return Long.hashCode(directory.number * 0x9E3779B97F4A7C15L) & (longNameLocks.length - 1);
+  }
+
+  /**
+   * Makes sure that the sidecar of a name is there and whole; nothing to do for short names.
+   *
+   * @return true if it was made now
+   */
+  boolean makeSidecar(StoreDirectory directory, NameCodec codec, StoredName name)
+      throws ErrnoException {
+    byte[] sidecar = name.sidecarName();
+    byte[] content = name.sidecarContent();
+    if (sidecar == null || content == null) {
+      return false;
+    }
+    try {
+      writeSmallFile(directory, sidecar, content);
+      return true;
+    } catch (ErrnoException e) {
+      if (e.errno() != Errno.EEXIST) {
+        throw e;
+      }
+    }
+    if (Arrays.equals(readSmallFile(directory, sidecar), content)) {
+      return false;
+    }
+    // A crash left it without its contents. Content follows from the name: put it in place whole.
+    byte[] temporary = codec.newTemporaryName();
+    writeSmallFile(directory, temporary, content);
+    directory.rename(temporary, directory, sidecar, 0);
+    return false;
+  }
+
+  /** The entry has been made: its sidecar must still be there, whoever else is at work here. */
+  void keepSidecar(StoreDirectory directory, StoredName name) throws ErrnoException {
+    byte[] sidecar = name.sidecarName();
+    byte[] content = name.sidecarContent();
+    if (sidecar != null && content != null && !exists(directory, sidecar)) {
+      try {
+        writeSmallFile(directory, sidecar, content);
+      } catch (ErrnoException e) {
+        if (e.errno() != Errno.EEXIST) {
+          throw e;
+        }
+      }
+    }
+  }
+
+  /** Removes the sidecar of a name unless its entry exists. */
+  void removeSidecar(StoreDirectory directory, StoredName name) {
+    byte[] sidecar = name.sidecarName();
+    if (sidecar == null) {
+      return;
+    }
+    try {
+      if (!exists(directory, name.name())) {
+        directory.unlink(sidecar);
+      }
+    } catch (ErrnoException e) {
+      // Left behind, it does no harm: it belongs to no entry, and a check of the volume removes it.
+    }
+  }
+
+  // Small files of the format.
+
+  /** Writes a new file whole; what was begun is removed if that fails. EEXIST if there is one. */
+  void writeSmallFile(StoreDirectory directory, byte[] name, byte[] content) throws ErrnoException {
+    boolean whole = false;
+    StoreFile file =
+        cache.withDescriptors(() ->
+            directory.openFile(
+                name, Flags.O_WRONLY | Flags.O_CREAT | Flags.O_EXCL, PRIVATE_FILE_MODE));
+    try (file) {
+      MemorySegment buffer = IoBuffers.get().small(LARGEST_SMALL_FILE);
+      MemorySegment.copy(content, 0, buffer, ValueLayout.JAVA_BYTE, 0, content.length);
+      if (file.write(buffer, 0, content.length, 0) != content.length) {
+        throw new ErrnoException(Errno.ENOSPC);
+      }
+      whole = true;
+    } finally {
+      if (!whole) {
+        try {
+          directory.unlink(name);
+        } catch (ErrnoException e) {
+          // The first failure is the one to tell; what is left counts as damaged and is replaced.
+        }
+      }
+    }
+  }
+
+  /** Reads a file of the format, of which more than 4096 bytes are never wanted. */
+  byte[] readSmallFile(StoreDirectory directory, byte[] name) throws ErrnoException {
+    try (StoreFile file =
+        cache.withDescriptors(() -> directory.openFile(name, Flags.O_RDONLY, 0))) {
+      MemorySegment buffer = IoBuffers.get().small(LARGEST_SMALL_FILE);
+      int read = file.read(buffer, 0, LARGEST_SMALL_FILE, 0);
+      return buffer.asSlice(0, read).toArray(ValueLayout.JAVA_BYTE);
+    }
+  }
+
+  static boolean exists(StoreDirectory directory, byte[] name) throws ErrnoException {
+    try {
+      directory.status(name);
+      return true;
+    } catch (ErrnoException e) {
+      if (e.errno() == Errno.ENOENT) {
+        return false;
+      }
+      throw e;
+    }
+  }
+}
