@@ -1,0 +1,105 @@
+package io.coffer.acceptance;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.EnumMap;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Filesystems that the POSIX tests run on. A plain directory is the control: a test that fails there
+ * is wrong. Property {@code coffer.test.subjects} chooses, for example {@code
+ * plain,gocryptfs,coffer}; the default is the control and Coffer.
+ */
+enum Subject {
+  PLAIN,
+  GOCRYPTFS,
+  COFFER;
+
+  private static final Map<Subject, Shown> SHOWN = new EnumMap<>(Subject.class);
+  private static final AtomicInteger COUNTER = new AtomicInteger();
+
+  private record Shown(Area area, Path view, @Nullable Volume volume, @Nullable Mounted mounted) {}
+
+  static Stream<Subject> chosen() {
+    String names = System.getProperty("coffer.test.subjects", "plain,coffer");
+    return Arrays.stream(names.split(",", -1)).map(s -> valueOf(s.trim().toUpperCase()));
+  }
+
+  boolean isPlain() {
+    return this == PLAIN;
+  }
+
+  /** A new, empty, world-accessible directory on this filesystem. */
+  Path fresh() {
+    Path directory = view().resolve("t" + COUNTER.incrementAndGet());
+    try {
+      Files.createDirectory(directory);
+      Command.of("chmod", "0777", directory).ok();
+      return directory;
+    } catch (IOException e) {
+      throw new UncheckedIOException(this + ": cannot make " + directory, e);
+    }
+  }
+
+  /** The mounted view, or the plain directory; mounted again if its daemon died. */
+  synchronized Path view() {
+    synchronized (SHOWN) {
+      Shown shown = SHOWN.get(this);
+      if (shown != null && shown.mounted() != null && !shown.mounted().alive()) {
+        System.err.println("The daemon of " + this + " died: " + shown.mounted().log());
+        shown.mounted().close();
+        shown = null;
+      }
+      if (shown == null) {
+        shown = show();
+        SHOWN.put(this, shown);
+        if (SHOWN.size() == 1) {
+          Runtime.getRuntime().addShutdownHook(new Thread(Subject::closeAll));
+        }
+      }
+      return shown.view();
+    }
+  }
+
+  /** The ciphertext beneath the view; for a plain directory the directory itself. */
+  Path stored() {
+    Path view = view();
+    synchronized (SHOWN) {
+      Shown shown = SHOWN.get(this);
+      return shown == null || shown.volume() == null ? view : shown.volume().stored();
+    }
+  }
+
+  private Shown show() {
+    Area area = Area.onDisk();
+    if (this == PLAIN) {
+      return new Shown(area, area.directory("plain"), null, null);
+    }
+    Volume.Program program = this == COFFER ? Volume.Program.COFFER : Volume.Program.PEER;
+    Volume volume = Volume.in(area, "posix");
+    volume.init(program);
+    Command.of("chmod", "0755", volume.stored()).ok();
+    String[] options = Person.isRoot() ? new String[] {"-allow_other", "-acl"} : new String[0];
+    Mounted mounted = volume.mount(program, options);
+    return new Shown(area, volume.view(), volume, mounted);
+  }
+
+  private static void closeAll() {
+    synchronized (SHOWN) {
+      for (Shown shown : SHOWN.values()) {
+        Mounted mounted = shown.mounted();
+        if (mounted != null) {
+          mounted.close();
+        }
+        shown.area().close();
+      }
+      SHOWN.clear();
+    }
+  }
+}
