@@ -22,7 +22,7 @@ final class Command {
   private final Map<String, String> environment = new LinkedHashMap<>();
   private @Nullable Path directory;
   private String input = "";
-  private Duration timeout = Duration.ofSeconds(120);
+  private Duration timeout = Duration.ofMinutes(2);
 
   private Command() {}
 

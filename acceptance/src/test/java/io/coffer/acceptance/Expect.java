@@ -23,12 +23,18 @@ final class Expect {
 
   /** The call must fail with one of these errnos. */
   static void errnoOf(String what, Call call, int... allowed) {
-    String wanted = Arrays.stream(allowed).mapToObj(Errno::describe).collect(Collectors.joining(" or "));
+    String wanted =
+        Arrays.stream(allowed).mapToObj(Errno::describe).collect(Collectors.joining(" or "));
     try {
       call.run();
     } catch (ErrnoException e) {
       if (Arrays.stream(allowed).noneMatch(errno -> errno == e.errno())) {
-        fail(what + " should fail with " + wanted + ", but failed with " + Errno.describe(e.errno()));
+        fail(
+            what
+                + " should fail with "
+                + wanted
+                + ", but failed with "
+                + Errno.describe(e.errno()));
       }
       return;
     }

@@ -24,10 +24,10 @@ final class Mounted implements AutoCloseable {
     Command.Running running = command.start();
     boolean there =
         waitUntil(
-            Duration.ofSeconds(120),
-            () -> Mounts.isMounted(view) || !running.process().isAlive());
+            Duration.ofMinutes(2), () -> Mounts.isMounted(view) || !running.process().isAlive());
     if (!there || !Mounts.isMounted(view)) {
-      throw new AssertionError("no mount at " + view + ": " + running.finish(Duration.ofSeconds(1)));
+      throw new AssertionError(
+          "no mount at " + view + ": " + running.finish(Duration.ofSeconds(1)));
     }
     return new Mounted(running, view);
   }
@@ -106,7 +106,7 @@ final class Mounted implements AutoCloseable {
       close();
       throw new AssertionError("cannot unmount: " + fusermount + "\nused by: " + busy);
     }
-    return running.finish(Duration.ofSeconds(60)).ok();
+    return running.finish(Duration.ofMinutes(1)).ok();
   }
 
   @Override

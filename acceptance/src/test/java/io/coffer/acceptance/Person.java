@@ -34,8 +34,7 @@ final class Person implements AutoCloseable {
   /** Uid and gid of the throw-away user. */
   static final int NOBODY = 65534;
 
-  private static final boolean X86 =
-      System.getProperty("os.arch", "").matches("amd64|x86_64");
+  private static final boolean X86 = System.getProperty("os.arch", "").matches("amd64|x86_64");
 
   // arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h of Linux.
   private static final int ACCEPT4 = number(288, 242);
@@ -107,19 +106,17 @@ final class Person implements AutoCloseable {
     this.gid = gid;
     this.groups = groups;
     this.thread =
-        Executors.newSingleThreadExecutor(
-            task -> {
-              Thread t = new Thread(task, name);
-              t.setDaemon(true);
-              return t;
-            });
-    plainly(
-        () -> {
-          SystemCall.call(UNSHARE, CLONE_FS | (ownDescriptors ? CLONE_FILES : 0));
-          SystemCall.call(UMASK, 0);
-          tid = (int) SystemCall.call(GETTID, 0);
-          return null;
+        Executors.newSingleThreadExecutor(task -> {
+          Thread t = new Thread(task, name);
+          t.setDaemon(true);
+          return t;
         });
+    plainly(() -> {
+      SystemCall.call(UNSHARE, CLONE_FS | (ownDescriptors ? CLONE_FILES : 0));
+      SystemCall.call(UMASK, 0);
+      tid = (int) SystemCall.call(GETTID, 0);
+      return null;
+    });
   }
 
   private static int number(int x86, int generic) {
@@ -179,20 +176,19 @@ final class Person implements AutoCloseable {
   }
 
   private <T> Future<T> submit(Callable<T> work) {
-    return thread.submit(
-        () -> {
-          if (uid == -1) {
-            return work.call();
-          }
-          become();
-          try {
-            return work.call();
-          } finally {
-            SystemCall.call(SETRESUID, 0, 0, 0);
-            SystemCall.call(SETRESGID, 0, 0, 0);
-            SystemCall.call(SETGROUPS, 0, 0, 0);
-          }
-        });
+    return thread.submit(() -> {
+      if (uid == -1) {
+        return work.call();
+      }
+      become();
+      try {
+        return work.call();
+      } finally {
+        SystemCall.call(SETRESUID, 0, 0, 0);
+        SystemCall.call(SETRESGID, 0, 0, 0);
+        SystemCall.call(SETGROUPS, 0, 0, 0);
+      }
+    });
   }
 
   private void become() throws ErrnoException {
@@ -238,16 +234,16 @@ final class Person implements AutoCloseable {
   }
 
   private long withArena(Body body) throws ErrnoException {
-    return does(
-        () -> {
-          try (Arena arena = Arena.ofConfined()) {
-            return body.run(arena);
-          }
-        });
+    return does(() -> {
+      try (Arena arena = Arena.ofConfined()) {
+        return body.run(arena);
+      }
+    });
   }
 
   private static String at(Path path) {
-    return new String(path.toString().getBytes(StandardCharsets.UTF_8), StandardCharsets.ISO_8859_1);
+    return new String(
+        path.toString().getBytes(StandardCharsets.UTF_8), StandardCharsets.ISO_8859_1);
   }
 
   private static byte[] bytes(String path) {
@@ -271,18 +267,16 @@ final class Person implements AutoCloseable {
 
   int openAt(int directory, String path, int flags, int mode) throws ErrnoException {
     return (int)
-        withArena(
-            arena ->
-                SystemCall.call(
-                    OPENAT, directory, string(arena, path).address(), flags | Flags.O_CLOEXEC, mode));
+        withArena(arena ->
+            SystemCall.call(
+                OPENAT, directory, string(arena, path).address(), flags | Flags.O_CLOEXEC, mode));
   }
 
   void close(int descriptor) throws ErrnoException {
-    does(
-        () -> {
-          Linux.close(descriptor);
-          return 0;
-        });
+    does(() -> {
+      Linux.close(descriptor);
+      return 0;
+    });
   }
 
   /** Creates an empty file with an exact mode. */
@@ -313,34 +307,31 @@ final class Person implements AutoCloseable {
   byte[] pread(int file, int count, long offset) throws ErrnoException {
     byte[] result = new byte[count];
     long n =
-        withArena(
-            arena -> {
-              MemorySegment buffer = arena.allocate(Math.max(count, 1), 4096);
-              int total = 0;
-              while (total < count) {
-                int got =
-                    Linux.read(file, buffer.address() + total, count - total, offset + total);
-                if (got == 0) {
-                  break;
-                }
-                total += got;
-              }
-              MemorySegment.copy(buffer, ValueLayout.JAVA_BYTE, 0, result, 0, total);
-              return total;
-            });
+        withArena(arena -> {
+          MemorySegment buffer = arena.allocate(Math.max(count, 1), 4096);
+          int total = 0;
+          while (total < count) {
+            int got = Linux.read(file, buffer.address() + total, count - total, offset + total);
+            if (got == 0) {
+              break;
+            }
+            total += got;
+          }
+          MemorySegment.copy(buffer, ValueLayout.JAVA_BYTE, 0, result, 0, total);
+          return total;
+        });
     return Arrays.copyOf(result, (int) n);
   }
 
   int pwrite(int file, byte[] data, long offset) throws ErrnoException {
     return (int)
-        withArena(
-            arena -> {
-              MemorySegment buffer = arena.allocate(Math.max(data.length, 1), 4096);
-              MemorySegment.copy(data, 0, buffer, ValueLayout.JAVA_BYTE, 0, data.length);
-              return offset < 0
-                  ? Linux.write(file, buffer.address(), data.length)
-                  : Linux.write(file, buffer.address(), data.length, offset);
-            });
+        withArena(arena -> {
+          MemorySegment buffer = arena.allocate(Math.max(data.length, 1), 4096);
+          MemorySegment.copy(data, 0, buffer, ValueLayout.JAVA_BYTE, 0, data.length);
+          return offset < 0
+              ? Linux.write(file, buffer.address(), data.length)
+              : Linux.write(file, buffer.address(), data.length, offset);
+        });
   }
 
   /** write(2) at the file's own position. */
@@ -352,13 +343,12 @@ final class Person implements AutoCloseable {
   byte[] readOnce(int file, int count) throws ErrnoException {
     byte[] result = new byte[count];
     long n =
-        withArena(
-            arena -> {
-              MemorySegment buffer = arena.allocate(count);
-              int got = Linux.read(file, buffer.address(), count);
-              MemorySegment.copy(buffer, ValueLayout.JAVA_BYTE, 0, result, 0, got);
-              return got;
-            });
+        withArena(arena -> {
+          MemorySegment buffer = arena.allocate(count);
+          int got = Linux.read(file, buffer.address(), count);
+          MemorySegment.copy(buffer, ValueLayout.JAVA_BYTE, 0, result, 0, got);
+          return got;
+        });
     return Arrays.copyOf(result, (int) n);
   }
 
@@ -367,27 +357,33 @@ final class Person implements AutoCloseable {
   }
 
   void fsync(int file) throws ErrnoException {
-    does(
-        () -> {
-          Linux.sync(file, false);
-          return 0;
-        });
+    does(() -> {
+      Linux.sync(file, false);
+      return 0;
+    });
+  }
+
+  void fsyncOf(String path) throws ErrnoException {
+    int file = open(path, Flags.O_RDONLY);
+    try {
+      fsync(file);
+    } finally {
+      close(file);
+    }
   }
 
   void fallocate(int file, int mode, long offset, long length) throws ErrnoException {
-    does(
-        () -> {
-          Linux.allocate(file, mode, offset, length);
-          return 0;
-        });
+    does(() -> {
+      Linux.allocate(file, mode, offset, length);
+      return 0;
+    });
   }
 
   void ftruncate(int file, long size) throws ErrnoException {
-    does(
-        () -> {
-          Linux.truncate(file, size);
-          return 0;
-        });
+    does(() -> {
+      Linux.truncate(file, size);
+      return 0;
+    });
   }
 
   void truncate(String path, long size) throws ErrnoException {
@@ -396,13 +392,11 @@ final class Person implements AutoCloseable {
 
   long copyFileRange(int from, long fromOffset, int to, long toOffset, long length)
       throws ErrnoException {
-    return withArena(
-        arena -> {
-          MemorySegment in = arena.allocateFrom(ValueLayout.JAVA_LONG, fromOffset);
-          MemorySegment out = arena.allocateFrom(ValueLayout.JAVA_LONG, toOffset);
-          return SystemCall.call(
-              COPY_FILE_RANGE, from, in.address(), to, out.address(), length, 0);
-        });
+    return withArena(arena -> {
+      MemorySegment in = arena.allocateFrom(ValueLayout.JAVA_LONG, fromOffset);
+      MemorySegment out = arena.allocateFrom(ValueLayout.JAVA_LONG, toOffset);
+      return SystemCall.call(COPY_FILE_RANGE, from, in.address(), to, out.address(), length, 0);
+    });
   }
 
   long ioctl(int file, long request, long argument) throws ErrnoException {
@@ -417,71 +411,63 @@ final class Person implements AutoCloseable {
   }
 
   void rmdir(String path) throws ErrnoException {
-    withArena(
-        arena ->
-            SystemCall.call(
-                UNLINKAT, Flags.AT_FDCWD, string(arena, path).address(), Flags.AT_REMOVEDIR));
+    withArena(arena ->
+        SystemCall.call(
+            UNLINKAT, Flags.AT_FDCWD, string(arena, path).address(), Flags.AT_REMOVEDIR));
   }
 
   void unlink(String path) throws ErrnoException {
-    withArena(
-        arena -> SystemCall.call(UNLINKAT, Flags.AT_FDCWD, string(arena, path).address(), 0));
+    withArena(arena -> SystemCall.call(UNLINKAT, Flags.AT_FDCWD, string(arena, path).address(), 0));
   }
 
   void mknod(String path, int mode, long device) throws ErrnoException {
-    withArena(
-        arena ->
-            SystemCall.call(
-                MKNODAT, Flags.AT_FDCWD, string(arena, path).address(), mode, device));
+    withArena(arena ->
+        SystemCall.call(MKNODAT, Flags.AT_FDCWD, string(arena, path).address(), mode, device));
   }
 
   void link(String from, String to) throws ErrnoException {
-    withArena(
-        arena ->
-            SystemCall.call(
-                LINKAT,
-                Flags.AT_FDCWD,
-                string(arena, from).address(),
-                Flags.AT_FDCWD,
-                string(arena, to).address(),
-                0,
-                0));
+    withArena(arena ->
+        SystemCall.call(
+            LINKAT,
+            Flags.AT_FDCWD,
+            string(arena, from).address(),
+            Flags.AT_FDCWD,
+            string(arena, to).address(),
+            0,
+            0));
   }
 
   void linkDescriptor(int file, String to) throws ErrnoException {
-    does(
-        () -> {
-          Linux.linkDescriptor(file, Flags.AT_FDCWD, bytes(to));
-          return 0;
-        });
+    does(() -> {
+      Linux.linkDescriptor(file, Flags.AT_FDCWD, bytes(to));
+      return 0;
+    });
   }
 
   void symlink(String target, String path) throws ErrnoException {
-    withArena(
-        arena ->
-            SystemCall.call(
-                SYMLINKAT,
-                string(arena, target).address(),
-                Flags.AT_FDCWD,
-                string(arena, path).address()));
+    withArena(arena ->
+        SystemCall.call(
+            SYMLINKAT,
+            string(arena, target).address(),
+            Flags.AT_FDCWD,
+            string(arena, path).address()));
   }
 
   String readlink(String path) throws ErrnoException {
     byte[] result = new byte[8192];
     long n =
-        withArena(
-            arena -> {
-              MemorySegment buffer = arena.allocate(result.length);
-              long got =
-                  SystemCall.call(
-                      READLINKAT,
-                      Flags.AT_FDCWD,
-                      string(arena, path).address(),
-                      buffer.address(),
-                      result.length);
-              MemorySegment.copy(buffer, ValueLayout.JAVA_BYTE, 0, result, 0, (int) got);
-              return got;
-            });
+        withArena(arena -> {
+          MemorySegment buffer = arena.allocate(result.length);
+          long got =
+              SystemCall.call(
+                  READLINKAT,
+                  Flags.AT_FDCWD,
+                  string(arena, path).address(),
+                  buffer.address(),
+                  result.length);
+          MemorySegment.copy(buffer, ValueLayout.JAVA_BYTE, 0, result, 0, (int) got);
+          return got;
+        });
     return new String(result, 0, (int) n, StandardCharsets.ISO_8859_1);
   }
 
@@ -490,11 +476,10 @@ final class Person implements AutoCloseable {
   }
 
   void rename(String from, String to, int flags) throws ErrnoException {
-    does(
-        () -> {
-          Linux.rename(Flags.AT_FDCWD, bytes(from), Flags.AT_FDCWD, bytes(to), flags);
-          return 0;
-        });
+    does(() -> {
+      Linux.rename(Flags.AT_FDCWD, bytes(from), Flags.AT_FDCWD, bytes(to), flags);
+      return 0;
+    });
   }
 
   /** All names of a directory but "." and "..", in its own order. */
@@ -508,13 +493,12 @@ final class Person implements AutoCloseable {
   byte[] getdents(int directory, int size) throws ErrnoException {
     byte[] result = new byte[size];
     long n =
-        withArena(
-            arena -> {
-              MemorySegment buffer = arena.allocate(size, 8);
-              long got = SystemCall.call(GETDENTS64, directory, buffer.address(), size);
-              MemorySegment.copy(buffer, ValueLayout.JAVA_BYTE, 0, result, 0, (int) got);
-              return got;
-            });
+        withArena(arena -> {
+          MemorySegment buffer = arena.allocate(size, 8);
+          long got = SystemCall.call(GETDENTS64, directory, buffer.address(), size);
+          MemorySegment.copy(buffer, ValueLayout.JAVA_BYTE, 0, result, 0, (int) got);
+          return got;
+        });
     return Arrays.copyOf(result, (int) n);
   }
 
@@ -552,95 +536,86 @@ final class Person implements AutoCloseable {
   }
 
   void lchown(String path, int newUid, int newGid) throws ErrnoException {
-    withArena(
-        arena ->
-            SystemCall.call(
-                FCHOWNAT,
-                Flags.AT_FDCWD,
-                string(arena, path).address(),
-                newUid,
-                newGid,
-                Flags.AT_SYMLINK_NOFOLLOW,
-                0));
+    withArena(arena ->
+        SystemCall.call(
+            FCHOWNAT,
+            Flags.AT_FDCWD,
+            string(arena, path).address(),
+            newUid,
+            newGid,
+            Flags.AT_SYMLINK_NOFOLLOW,
+            0));
   }
 
   /** utimensat without following links. */
   void utimens(String path, Timestamp accessed, Timestamp modified) throws ErrnoException {
-    withArena(
-        arena -> {
-          MemorySegment t =
-              arena.allocateFrom(
-                  ValueLayout.JAVA_LONG,
-                  accessed.seconds(),
-                  accessed.nanos(),
-                  modified.seconds(),
-                  modified.nanos());
-          return SystemCall.call(
-              UTIMENSAT,
-              Flags.AT_FDCWD,
-              string(arena, path).address(),
-              t.address(),
-              Flags.AT_SYMLINK_NOFOLLOW);
-        });
+    withArena(arena -> {
+      MemorySegment t =
+          arena.allocateFrom(
+              ValueLayout.JAVA_LONG,
+              accessed.seconds(),
+              accessed.nanos(),
+              modified.seconds(),
+              modified.nanos());
+      return SystemCall.call(
+          UTIMENSAT,
+          Flags.AT_FDCWD,
+          string(arena, path).address(),
+          t.address(),
+          Flags.AT_SYMLINK_NOFOLLOW);
+    });
   }
 
   byte[] getXattr(String path, String attribute) throws ErrnoException {
     byte[] result = new byte[65536];
     long n =
-        withArena(
-            arena -> {
-              MemorySegment buffer = arena.allocate(result.length);
-              long got =
-                  SystemCall.call(
-                      LGETXATTR,
-                      string(arena, path).address(),
-                      string(arena, attribute).address(),
-                      buffer.address(),
-                      result.length);
-              MemorySegment.copy(buffer, ValueLayout.JAVA_BYTE, 0, result, 0, (int) got);
-              return got;
-            });
+        withArena(arena -> {
+          MemorySegment buffer = arena.allocate(result.length);
+          long got =
+              SystemCall.call(
+                  LGETXATTR,
+                  string(arena, path).address(),
+                  string(arena, attribute).address(),
+                  buffer.address(),
+                  result.length);
+          MemorySegment.copy(buffer, ValueLayout.JAVA_BYTE, 0, result, 0, (int) got);
+          return got;
+        });
     return Arrays.copyOf(result, (int) n);
   }
 
   void setXattr(String path, String attribute, byte[] value, int flags) throws ErrnoException {
-    withArena(
-        arena -> {
-          MemorySegment buffer = arena.allocate(Math.max(value.length, 1));
-          MemorySegment.copy(value, 0, buffer, ValueLayout.JAVA_BYTE, 0, value.length);
-          return SystemCall.call(
-              LSETXATTR,
-              string(arena, path).address(),
-              string(arena, attribute).address(),
-              buffer.address(),
-              value.length,
-              flags,
-              0);
-        });
+    withArena(arena -> {
+      MemorySegment buffer = arena.allocate(Math.max(value.length, 1));
+      MemorySegment.copy(value, 0, buffer, ValueLayout.JAVA_BYTE, 0, value.length);
+      return SystemCall.call(
+          LSETXATTR,
+          string(arena, path).address(),
+          string(arena, attribute).address(),
+          buffer.address(),
+          value.length,
+          flags,
+          0);
+    });
   }
 
   void removeXattr(String path, String attribute) throws ErrnoException {
-    withArena(
-        arena ->
-            SystemCall.call(
-                LREMOVEXATTR,
-                string(arena, path).address(),
-                string(arena, attribute).address(),
-                0));
+    withArena(arena ->
+        SystemCall.call(
+            LREMOVEXATTR, string(arena, path).address(), string(arena, attribute).address(), 0));
   }
 
   List<String> listXattrs(String path) throws ErrnoException {
     byte[] result = new byte[65536];
     long n =
-        withArena(
-            arena -> {
-              MemorySegment buffer = arena.allocate(result.length);
-              long got =
-                  SystemCall.call(
-                      LLISTXATTR, string(arena, path).address(), buffer.address(), result.length);
-              MemorySegment.copy(buffer, ValueLayout.JAVA_BYTE, 0, result, 0, (int) got);
-              return got;
-            });
+        withArena(arena -> {
+          MemorySegment buffer = arena.allocate(result.length);
+          long got =
+              SystemCall.call(
+                  LLISTXATTR, string(arena, path).address(), buffer.address(), result.length);
+          MemorySegment.copy(buffer, ValueLayout.JAVA_BYTE, 0, result, 0, (int) got);
+          return got;
+        });
     return new String(result, 0, (int) n, StandardCharsets.ISO_8859_1)
         .lines()
         .flatMap(s -> Arrays.stream(s.split("\0", -1)))
@@ -662,14 +637,19 @@ final class Person implements AutoCloseable {
   String getcwd() throws ErrnoException {
     byte[] result = new byte[65536];
     long n =
-        withArena(
-            arena -> {
-              MemorySegment buffer = arena.allocate(result.length);
-              long got = SystemCall.call(GETCWD, buffer.address(), result.length, 0);
-              MemorySegment.copy(buffer, ValueLayout.JAVA_BYTE, 0, result, 0, (int) got);
-              return got;
-            });
+        withArena(arena -> {
+          MemorySegment buffer = arena.allocate(result.length);
+          long got = SystemCall.call(GETCWD, buffer.address(), result.length, 0);
+          MemorySegment.copy(buffer, ValueLayout.JAVA_BYTE, 0, result, 0, (int) got);
+          return got;
+        });
     return new String(result, 0, (int) n - 1, StandardCharsets.ISO_8859_1);
+  }
+
+  /** getcwd(2) as programs call it, with room for PATH_MAX bytes. */
+  void getcwdInto4096() throws ErrnoException {
+    withArena(
+        arena -> SystemCall.call(GETCWD, arena.allocate(4096).address(), 4096, 0));
   }
 
   void umask(int mask) throws ErrnoException {
@@ -715,14 +695,13 @@ final class Person implements AutoCloseable {
   }
 
   Future<Long> flockWaiting(int file, int operation) {
-    return submit(
-        () -> {
-          long result = SystemCall.raw(FLOCK, file, operation, 0, 0, 0, 0);
-          if (result < 0) {
-            throw new ErrnoException((int) -result);
-          }
-          return result;
-        });
+    return submit(() -> {
+      long result = SystemCall.raw(FLOCK, file, operation, 0, 0, 0, 0);
+      if (result < 0) {
+        throw new ErrnoException((int) -result);
+      }
+      return result;
+    });
   }
 
   /**
@@ -737,23 +716,21 @@ final class Person implements AutoCloseable {
 
   int listen(String path) throws ErrnoException {
     return (int)
-        withArena(
-            arena -> {
-              long socket = SystemCall.call(SOCKET, AF_UNIX, 1, 0);
-              SystemCall.call(BIND, socket, address(arena, path).address(), 110);
-              SystemCall.call(LISTEN, socket, 5, 0);
-              return socket;
-            });
+        withArena(arena -> {
+          long socket = SystemCall.call(SOCKET, AF_UNIX, 1, 0);
+          SystemCall.call(BIND, socket, address(arena, path).address(), 110);
+          SystemCall.call(LISTEN, socket, 5, 0);
+          return socket;
+        });
   }
 
   int connect(String path) throws ErrnoException {
     return (int)
-        withArena(
-            arena -> {
-              long socket = SystemCall.call(SOCKET, AF_UNIX, 1, 0);
-              SystemCall.call(CONNECT, socket, address(arena, path).address(), 110);
-              return socket;
-            });
+        withArena(arena -> {
+          long socket = SystemCall.call(SOCKET, AF_UNIX, 1, 0);
+          SystemCall.call(CONNECT, socket, address(arena, path).address(), 110);
+          return socket;
+        });
   }
 
   int accept(int socket) throws ErrnoException {

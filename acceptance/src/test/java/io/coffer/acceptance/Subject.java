@@ -12,8 +12,8 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Filesystems that the POSIX tests run on. A plain directory is the control: a test that fails there
- * is wrong. Property {@code coffer.test.subjects} chooses, for example {@code
+ * Filesystems that the POSIX tests run on. A plain directory is the control: a test that fails
+ * there is wrong. Property {@code coffer.test.subjects} chooses, for example {@code
  * plain,gocryptfs,coffer}; the default is the control and Coffer.
  */
 enum Subject {

@@ -32,24 +32,22 @@ final class Tools {
 
   static Path needVolumes() {
     return Reactor.volumes()
-        .orElseGet(
-            () -> {
-              skip("no shared volumes (set COFFER_SHARED)");
-              throw new AssertionError();
-            });
+        .orElseGet(() -> {
+          skip("no shared volumes (set COFFER_SHARED)");
+          throw new AssertionError();
+        });
   }
 
   /** Ends the test as skipped, and says so where everybody sees it. */
   static void skip(String why) {
     String where =
         StackWalker.getInstance()
-            .walk(
-                frames ->
-                    frames
-                        .filter(f -> f.getClassName().endsWith("Test"))
-                        .findFirst()
-                        .map(f -> f.getClassName() + "." + f.getMethodName())
-                        .orElse("?"));
+            .walk(frames ->
+                frames
+                    .filter(f -> f.getClassName().endsWith("Test"))
+                    .findFirst()
+                    .map(f -> f.getClassName() + "." + f.getMethodName())
+                    .orElse("?"));
     System.err.println("SKIPPED " + where + ": " + why);
     Assumptions.abort(why);
   }
