@@ -648,8 +648,7 @@ final class Person implements AutoCloseable {
 
   /** getcwd(2) as programs call it, with room for PATH_MAX bytes. */
   void getcwdInto4096() throws ErrnoException {
-    withArena(
-        arena -> SystemCall.call(GETCWD, arena.allocate(4096).address(), 4096, 0));
+    withArena(arena -> SystemCall.call(GETCWD, arena.allocate(4096).address(), 4096, 0));
   }
 
   void umask(int mask) throws ErrnoException {

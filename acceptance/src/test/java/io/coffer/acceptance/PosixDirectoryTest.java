@@ -31,10 +31,32 @@ class PosixDirectoryTest extends OnSubject {
     }
     for (String odd :
         List.of(
-            "...", " ", "a b", "-rf", "new\nline", "tab\t", "\\", "*", "\"'", "~", "%2e", "=",
-            "gocryptfs.diriv", "gocryptfs.longname.x", "gocryptfs.longname.x.name",
-            "\u00ff\u00fe\u0080", "\u0001\u007f", utf8("\u00e9"), utf8("e\u0301"), utf8("\u65e5\u672c"),
-            utf8("\ud83d\ude00"), ".hidden", "a.", "CON", "CaSe", "case")) {
+            "...",
+            " ",
+            "a b",
+            "-rf",
+            "new\nline",
+            "tab\t",
+            "\\",
+            "*",
+            "\"'",
+            "~",
+            "%2e",
+            "=",
+            "gocryptfs.diriv",
+            "gocryptfs.longname.x",
+            "gocryptfs.longname.x.name",
+            "\u00ff\u00fe\u0080",
+            "\u0001\u007f",
+            utf8("\u00e9"),
+            utf8("e\u0301"),
+            utf8("\u65e5\u672c"),
+            utf8("\ud83d\ude00"),
+            ".hidden",
+            "a.",
+            "CON",
+            "CaSe",
+            "case")) {
       expected.add(odd);
     }
     for (String name : expected) {
@@ -145,7 +167,14 @@ class PosixDirectoryTest extends OnSubject {
     if (!Reactor.longRun()) {
       count = Math.min(count, 50_000);
     }
-    Command.bash("mkdir " + path + "/big && cd " + path + "/big && seq -f file%.0f " + count + " | xargs touch")
+    Command.bash(
+            "mkdir "
+                + path
+                + "/big && cd "
+                + path
+                + "/big && seq -f file%.0f "
+                + count
+                + " | xargs touch")
         .timeout(java.time.Duration.ofMinutes(8))
         .ok();
     assertEquals(count, me.list(at("big")).size(), "entries of the large directory");

@@ -139,17 +139,14 @@ class PosixErrorsTest extends OnSubject {
     me.symlink("nowhere", at("link"));
     me.mknod(at("fifo"), Person.S_IFIFO | 0644, 0);
     for (String existing : new String[] {"file", "directory", "link", "fifo"}) {
-      Expect.errno(
-          Errno.EEXIST, "O_EXCL on a " + existing, () -> me.create(at(existing), 0644));
+      Expect.errno(Errno.EEXIST, "O_EXCL on a " + existing, () -> me.create(at(existing), 0644));
       Expect.errno(Errno.EEXIST, "mkdir on a " + existing, () -> me.mkdir(at(existing), 0755));
-      Expect.errno(
-          Errno.EEXIST, "symlink on a " + existing, () -> me.symlink("x", at(existing)));
+      Expect.errno(Errno.EEXIST, "symlink on a " + existing, () -> me.symlink("x", at(existing)));
       Expect.errno(
           Errno.EEXIST,
           "mkfifo on a " + existing,
           () -> me.mknod(at(existing), Person.S_IFIFO | 0644, 0));
-      Expect.errno(
-          Errno.EEXIST, "link on a " + existing, () -> me.link(at("file"), at(existing)));
+      Expect.errno(Errno.EEXIST, "link on a " + existing, () -> me.link(at("file"), at(existing)));
     }
   }
 
@@ -160,10 +157,7 @@ class PosixErrorsTest extends OnSubject {
     Expect.errno(Errno.EISDIR, "open for both", () -> me.open(at("d"), Flags.O_RDWR));
     Expect.errno(
         Errno.EISDIR, "O_CREAT", () -> me.open(at("d"), Flags.O_CREAT | Flags.O_WRONLY, 0644));
-    Expect.errno(
-        Errno.EISDIR,
-        "O_TRUNC",
-        () -> me.open(at("d"), Flags.O_RDWR | Flags.O_TRUNC));
+    Expect.errno(Errno.EISDIR, "O_TRUNC", () -> me.open(at("d"), Flags.O_RDWR | Flags.O_TRUNC));
     Expect.errno(Errno.EISDIR, "truncate", () -> me.truncate(at("d"), 0));
     Expect.errno(Errno.EISDIR, "unlink", () -> me.unlink(at("d")));
     int d = me.open(at("d"), Flags.O_RDONLY);
@@ -214,13 +208,11 @@ class PosixErrorsTest extends OnSubject {
         Errno.EINVAL, "rename of a directory beneath itself", () -> me.rename(at("d"), at("d/e")));
     Expect.errno(Errno.EINVAL, "rmdir of .", () -> me.rmdir(at("d/.")));
     Expect.errno(Errno.ENOTEMPTY, "rmdir of ..", () -> me.rmdir(at("d/..")));
-    Expect.errnoOf(
-        "rename of .", () -> me.rename(at("d/."), at("e")), Errno.EBUSY, Errno.EINVAL);
+    Expect.errnoOf("rename of .", () -> me.rename(at("d/."), at("e")), Errno.EBUSY, Errno.EINVAL);
     Expect.errno(
         Errno.EINVAL,
         "rename with two contradicting flags",
-        () ->
-            me.rename(at("f"), at("g"), Flags.RENAME_NOREPLACE | Flags.RENAME_EXCHANGE));
+        () -> me.rename(at("f"), at("g"), Flags.RENAME_NOREPLACE | Flags.RENAME_EXCHANGE));
     int f = me.open(at("f"), Flags.O_RDWR);
     Expect.errno(Errno.EINVAL, "lseek to -1", () -> me.seek(f, -1, Flags.SEEK_SET));
     Expect.errno(Errno.EINVAL, "fallocate of length 0", () -> me.fallocate(f, 0, 0, 0));

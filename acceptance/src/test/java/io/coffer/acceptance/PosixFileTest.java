@@ -101,19 +101,18 @@ class PosixFileTest extends OnSubject {
       int number = t;
       threads[t] =
           Thread.ofPlatform()
-              .start(
-                  () -> {
-                    try (Person writer = Person.self()) {
-                      int f = writer.open(at("log"), Flags.O_WRONLY | Flags.O_APPEND);
-                      for (int i = 0; i < lines; i++) {
-                        String line = "%d:%04d:%s%n".formatted(number, i, "y".repeat(50));
-                        writer.write(f, line.getBytes(StandardCharsets.US_ASCII));
-                      }
-                      writer.close(f);
-                    } catch (ErrnoException e) {
-                      throw new AssertionError(e);
-                    }
-                  });
+              .start(() -> {
+                try (Person writer = Person.self()) {
+                  int f = writer.open(at("log"), Flags.O_WRONLY | Flags.O_APPEND);
+                  for (int i = 0; i < lines; i++) {
+                    String line = "%d:%04d:%s%n".formatted(number, i, "y".repeat(50));
+                    writer.write(f, line.getBytes(StandardCharsets.US_ASCII));
+                  }
+                  writer.close(f);
+                } catch (ErrnoException e) {
+                  throw new AssertionError(e);
+                }
+              });
     }
     for (Thread thread : threads) {
       thread.join();
@@ -187,10 +186,7 @@ class PosixFileTest extends OnSubject {
   void a_file_grows_to_what_the_store_can_hold_and_no_further() throws ErrnoException {
     int f = me.open(at("huge"), Flags.O_CREAT | Flags.O_RDWR, 0644);
     Expect.errnoOf(
-        "ftruncate to 2^63-1",
-        () -> me.ftruncate(f, Long.MAX_VALUE),
-        Errno.EFBIG,
-        Errno.EINVAL);
+        "ftruncate to 2^63-1", () -> me.ftruncate(f, Long.MAX_VALUE), Errno.EFBIG, Errno.EINVAL);
     assertEquals(0, me.fstat(f).size(), "size after the refusal");
     me.close(f);
   }
@@ -212,8 +208,7 @@ class PosixFileTest extends OnSubject {
         Errno.ENXIO, "SEEK_HOLE past the end", () -> me.seek(f, (4 << 20) + 1, Flags.SEEK_HOLE));
     assertEquals(4 << 20, me.seek(f, 0, Flags.SEEK_END), "SEEK_END");
     me.pwrite(f, random(10, 7), (4 << 20) - 10);
-    assertEquals(
-        4 << 20, me.seek(f, (4 << 20) - 5, Flags.SEEK_HOLE), "the end counts as a hole");
+    assertEquals(4 << 20, me.seek(f, (4 << 20) - 5, Flags.SEEK_HOLE), "the end counts as a hole");
     me.close(f);
     int full = me.open(at("full"), Flags.O_CREAT | Flags.O_RDWR, 0644);
     me.pwrite(full, random(10_000, 8), 0);
@@ -240,11 +235,7 @@ class PosixFileTest extends OnSubject {
     }
     int[][] ranges = {{4096, 8192}, {100, 50}, {5000, 10_000}, {30_000, 1}, {60_001, 9_999}};
     for (int[] range : ranges) {
-      me.fallocate(
-          f,
-          Flags.FALLOC_FL_PUNCH_HOLE | Flags.FALLOC_FL_KEEP_SIZE,
-          range[0],
-          range[1]);
+      me.fallocate(f, Flags.FALLOC_FL_PUNCH_HOLE | Flags.FALLOC_FL_KEEP_SIZE, range[0], range[1]);
       Arrays.fill(model, range[0], range[0] + range[1], (byte) 0);
       assertArrayEquals(
           model, me.pread(f, 80_000, 0), "after a punch at " + range[0] + " of " + range[1]);
@@ -261,8 +252,7 @@ class PosixFileTest extends OnSubject {
     again = Arrays.copyOf(again, 80_000);
     Arrays.fill(again, 65_000, 80_000, (byte) 0);
     assertArrayEquals(again, me.pread(f, 90_000, 0), "after zeroing past the end");
-    me.fallocate(
-        f, Flags.FALLOC_FL_ZERO_RANGE | Flags.FALLOC_FL_KEEP_SIZE, 75_000, 100_000);
+    me.fallocate(f, Flags.FALLOC_FL_ZERO_RANGE | Flags.FALLOC_FL_KEEP_SIZE, 75_000, 100_000);
     assertEquals(80_000, me.fstat(f).size(), "size after zeroing with KEEP_SIZE");
     Expect.errno(
         Errno.EOPNOTSUPP,
@@ -333,7 +323,8 @@ class PosixFileTest extends OnSubject {
                 StandardOpenOption.READ,
                 StandardOpenOption.WRITE);
         FileChannel two =
-            FileChannel.open(path.resolve("m"), StandardOpenOption.READ, StandardOpenOption.WRITE)) {
+            FileChannel.open(
+                path.resolve("m"), StandardOpenOption.READ, StandardOpenOption.WRITE)) {
       MappedByteBuffer first = one.map(FileChannel.MapMode.READ_WRITE, 0, size);
       MappedByteBuffer second = two.map(FileChannel.MapMode.READ_WRITE, 0, size);
       first.put(0, data);

@@ -176,8 +176,7 @@ class PosixLockTest extends OnSubject {
     Command.Running holder =
         Command.of("flock", path.resolve("f"), "-c", "echo held; sleep 60").start();
     assertTrue(
-        Mounted.waitUntil(
-            java.time.Duration.ofSeconds(10), () -> holder.soFar().contains("held")),
+        Mounted.waitUntil(java.time.Duration.ofSeconds(10), () -> holder.soFar().contains("held")),
         "flock should get the lock");
     Expect.errno(
         Errno.EAGAIN, "while held", () -> one.flock(first, Person.LOCK_EX | Person.LOCK_NB));

@@ -82,7 +82,8 @@ class PosixPermissionsTest extends OnSubject {
     Who[] all = {
       new Who("owner", with(Person.user(Person.NOBODY, 60000)), 6),
       new Who("group", with(Person.user(STRANGER, Person.NOBODY)), 3),
-      new Who("member by supplementary group", with(Person.user(STRANGER, 60001, Person.NOBODY)), 3),
+      new Who(
+          "member by supplementary group", with(Person.user(STRANGER, 60001, Person.NOBODY)), 3),
       new Who("others", with(Person.user(STRANGER, STRANGER)), 0)
     };
     me.write(at("f"), "text");
@@ -161,8 +162,7 @@ class PosixPermissionsTest extends OnSubject {
     me.lchown(at("f"), STRANGER, STRANGER);
     Person nobody = nobody();
     Expect.errno(Errno.EPERM, "chmod by another", () -> nobody.chmod(at("f"), 0600));
-    Expect.errno(
-        Errno.EPERM, "chown by another", () -> nobody.lchown(at("f"), Person.NOBODY, -1));
+    Expect.errno(Errno.EPERM, "chown by another", () -> nobody.lchown(at("f"), Person.NOBODY, -1));
     Expect.errno(
         Errno.EPERM,
         "setting times by another",
@@ -174,12 +174,10 @@ class PosixPermissionsTest extends OnSubject {
         "touching without the right to write",
         () -> nobody.utimens(at("f"), Times.NOW, Times.NOW));
     Person owner = with(Person.user(STRANGER, STRANGER, 60000));
-    Expect.errno(
-        Errno.EPERM, "giving a file away", () -> owner.lchown(at("f"), Person.NOBODY, -1));
+    Expect.errno(Errno.EPERM, "giving a file away", () -> owner.lchown(at("f"), Person.NOBODY, -1));
     owner.lchown(at("f"), -1, 60000);
     assertEquals(60000, me.stat(at("f")).gid(), "gid after the owner's chgrp to a group of his");
-    Expect.errno(
-        Errno.EPERM, "chgrp to a group of others", () -> owner.lchown(at("f"), -1, 60001));
+    Expect.errno(Errno.EPERM, "chgrp to a group of others", () -> owner.lchown(at("f"), -1, 60001));
   }
 
   @Test
@@ -193,10 +191,7 @@ class PosixPermissionsTest extends OnSubject {
     Expect.errnoOf(
         "unlink of another's file", () -> nobody.unlink(at("tmp/f")), Errno.EPERM, Errno.EACCES);
     Expect.errnoOf(
-        "rmdir of another's directory",
-        () -> nobody.rmdir(at("tmp/d")),
-        Errno.EPERM,
-        Errno.EACCES);
+        "rmdir of another's directory", () -> nobody.rmdir(at("tmp/d")), Errno.EPERM, Errno.EACCES);
     Expect.errnoOf(
         "rename of another's file",
         () -> nobody.rename(at("tmp/f"), at("tmp/g")),
@@ -269,7 +264,9 @@ class PosixPermissionsTest extends OnSubject {
   void an_ordinary_user_makes_no_devices() {
     Person nobody = nobody();
     Expect.errno(
-        Errno.EPERM, "mknod of a device", () -> nobody.mknod(at("n"), Person.S_IFCHR | 0666, 0x103));
+        Errno.EPERM,
+        "mknod of a device",
+        () -> nobody.mknod(at("n"), Person.S_IFCHR | 0666, 0x103));
   }
 
   @Test
@@ -299,8 +296,10 @@ class PosixPermissionsTest extends OnSubject {
     nobody.write(at("f"), "before");
     int f = nobody.open(at("f"), Flags.O_RDWR);
     nobody.chmod(at("f"), 0);
-    assertEquals("before", new String(nobody.pread(f, 6, 0), java.nio.charset.StandardCharsets.US_ASCII));
-    assertEquals(5, nobody.pwrite(f, "after".getBytes(java.nio.charset.StandardCharsets.US_ASCII), 0));
+    assertEquals(
+        "before", new String(nobody.pread(f, 6, 0), java.nio.charset.StandardCharsets.US_ASCII));
+    assertEquals(
+        5, nobody.pwrite(f, "after".getBytes(java.nio.charset.StandardCharsets.US_ASCII), 0));
     nobody.ftruncate(f, 5);
     nobody.fsync(f);
     nobody.close(f);

@@ -127,8 +127,7 @@ class PosixRenameTest extends OnSubject {
           make(to, d + "/" + b);
           String what = "exchange of " + from + " and " + to;
           if (from.equals("none") || to.equals("none")) {
-            Expect.errno(
-                Errno.ENOENT, what, () -> me.rename(one, two, Flags.RENAME_EXCHANGE));
+            Expect.errno(Errno.ENOENT, what, () -> me.rename(one, two, Flags.RENAME_EXCHANGE));
             continue;
           }
           FileStatus first = me.stat(one);

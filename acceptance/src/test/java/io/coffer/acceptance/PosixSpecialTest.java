@@ -27,18 +27,16 @@ class PosixSpecialTest extends OnSubject {
     assertEquals(FileStatus.TYPE_FIFO, me.stat(at("p")).type(), "type");
     byte[] message = "through the pipe".getBytes(StandardCharsets.US_ASCII);
     CompletableFuture<Void> writer =
-        CompletableFuture.runAsync(
-            () -> {
-              try (Person other = Person.self()) {
-                int w = other.open(at("p"), Flags.O_WRONLY);
-                other.write(w, message);
-                Expect.errno(
-                    Errno.ESPIPE, "seek in a fifo", () -> other.seek(w, 0, Flags.SEEK_CUR));
-                other.close(w);
-              } catch (ErrnoException e) {
-                throw new AssertionError(e);
-              }
-            });
+        CompletableFuture.runAsync(() -> {
+          try (Person other = Person.self()) {
+            int w = other.open(at("p"), Flags.O_WRONLY);
+            other.write(w, message);
+            Expect.errno(Errno.ESPIPE, "seek in a fifo", () -> other.seek(w, 0, Flags.SEEK_CUR));
+            other.close(w);
+          } catch (ErrnoException e) {
+            throw new AssertionError(e);
+          }
+        });
     int r = me.open(at("p"), Flags.O_RDONLY);
     assertArrayEquals(message, me.readOnce(r, 100), "what came through the fifo");
     writer.get(20, TimeUnit.SECONDS);

@@ -39,24 +39,23 @@ class PosixStormTest extends OnSubject {
     threads.add(
         Thread.ofPlatform()
             .name(what)
-            .start(
-                () -> {
-                  Random random = new Random(seed);
-                  try (Person person = Person.self()) {
-                    while (!stop.get()) {
-                      try {
-                        turn.run(person, random);
-                      } catch (ErrnoException e) {
-                        if (!NATURAL.contains(e.errno())) {
-                          faults.add(what + ": " + e.getMessage());
-                          return;
-                        }
-                      }
+            .start(() -> {
+              Random random = new Random(seed);
+              try (Person person = Person.self()) {
+                while (!stop.get()) {
+                  try {
+                    turn.run(person, random);
+                  } catch (ErrnoException e) {
+                    if (!NATURAL.contains(e.errno())) {
+                      faults.add(what + ": " + e.getMessage());
+                      return;
                     }
-                  } catch (AssertionError e) {
-                    faults.add(what + ": " + e);
                   }
-                }));
+                }
+              } catch (AssertionError e) {
+                faults.add(what + ": " + e);
+              }
+            }));
   }
 
   private void storm(int seconds) throws InterruptedException {
@@ -100,10 +99,13 @@ class PosixStormTest extends OnSubject {
             }
           });
     }
-    start("directories", 5, (p, r) -> {
-      p.rename(at("d2"), at("e2"));
-      p.rename(at("e2"), at("d2"));
-    });
+    start(
+        "directories",
+        5,
+        (p, r) -> {
+          p.rename(at("d2"), at("e2"));
+          p.rename(at("e2"), at("d2"));
+        });
     storm(3);
     Set<String> left = new TreeSet<>();
     for (int d = 0; d < 3; d++) {
@@ -123,7 +125,8 @@ class PosixStormTest extends OnSubject {
             p.mkdir(at("t"), 0755);
             p.mkdir(at("t/d" + d), 0755);
             for (int f = 0; f < 10; f++) {
-              p.write(at("t/d" + d + "/" + (f % 3 == 0 ? name(200) : "") + f), "x".repeat(f * 1000));
+              p.write(
+                  at("t/d" + d + "/" + (f % 3 == 0 ? name(200) : "") + f), "x".repeat(f * 1000));
             }
           }
         });
@@ -216,17 +219,16 @@ class PosixStormTest extends OnSubject {
       for (int t = 0; t < 4; t++) {
         racers.add(
             Thread.ofPlatform()
-                .start(
-                    () -> {
-                      try (Person p = Person.self()) {
-                        p.create(name, 0644);
-                        winners.incrementAndGet();
-                      } catch (ErrnoException e) {
-                        if (e.errno() != Errno.EEXIST) {
-                          faults.add("O_EXCL: " + e.getMessage());
-                        }
-                      }
-                    }));
+                .start(() -> {
+                  try (Person p = Person.self()) {
+                    p.create(name, 0644);
+                    winners.incrementAndGet();
+                  } catch (ErrnoException e) {
+                    if (e.errno() != Errno.EEXIST) {
+                      faults.add("O_EXCL: " + e.getMessage());
+                    }
+                  }
+                }));
       }
       for (Thread racer : racers) {
         racer.join();

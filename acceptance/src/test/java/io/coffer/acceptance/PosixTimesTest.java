@@ -61,7 +61,12 @@ class PosixTimesTest extends OnSubject {
       step.call.run();
       FileStatus[] after = statuses(names);
       for (int i = 0; i < names.length; i++) {
-        moved(step.what + ": ctime of " + names[i], step.changed, names[i], before[i].changed(), after[i].changed());
+        moved(
+            step.what + ": ctime of " + names[i],
+            step.changed,
+            names[i],
+            before[i].changed(),
+            after[i].changed());
         moved(
             step.what + ": mtime of " + names[i],
             step.modified,

@@ -117,8 +117,7 @@ class PosixXattrTest extends OnSubject {
         "set by an ordinary user",
         () -> nobody.setXattr(at("f"), "user.x", b("2"), 0));
     me.chmod(at("f"), 0600);
-    Expect.errno(
-        Errno.EACCES, "read without right", () -> nobody.getXattr(at("f"), "user.x"));
+    Expect.errno(Errno.EACCES, "read without right", () -> nobody.getXattr(at("f"), "user.x"));
     me.symlink("f", at("s"));
     Expect.errno(
         Errno.EPERM, "user attribute of a link", () -> me.setXattr(at("s"), "user.x", b("1"), 0));

@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.EnumMap;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
@@ -28,7 +29,7 @@ enum Subject {
 
   static Stream<Subject> chosen() {
     String names = System.getProperty("coffer.test.subjects", "plain,coffer");
-    return Arrays.stream(names.split(",", -1)).map(s -> valueOf(s.trim().toUpperCase()));
+    return Arrays.stream(names.split(",", -1)).map(s -> valueOf(s.trim().toUpperCase(Locale.ROOT)));
   }
 
   boolean isPlain() {
