@@ -4,7 +4,6 @@ import io.coffer.fuse.FuseMount;
 import io.coffer.fuse.MountException;
 import io.coffer.fuse.SessionOptions;
 import io.coffer.posix.Credentials;
-import io.coffer.posix.Processes;
 import io.coffer.vfs.PathTranslator;
 import io.coffer.vfs.VirtualFilesystem;
 import java.io.IOException;
@@ -33,8 +32,7 @@ public final class MountedView {
   }
 
   /**
-   * Mounts a filesystem, which is closed when the view ends, and also if mounting fails. Sets the
-   * umask of this process to 0, since modes come from the callers, whose umask is applied.
+   * Mounts a filesystem, which is closed when the view ends, and also if mounting fails.
    *
    * @param paths what the control socket asks
    * @return when the view is usable
@@ -52,7 +50,6 @@ public final class MountedView {
       if (at != null) {
         socket = ControlSocket.open(at, paths);
       }
-      Processes.umask(0);
       mount =
           FuseMount.mount(
               options.request().allowOther()
@@ -100,9 +97,9 @@ public final class MountedView {
               Thread.sleep(Math.max(1, pause.toMillis()));
               long unused = System.nanoTime() - adapter.lastUse();
               if (adapter.openHandles() == 0 && unused >= idle.toNanos()) {
-                LOG.log(System.Logger.Level.INFO, "Filesystem idle; unmounting");
-                // In use by a working directory in it: later, then.
+                // Refused if somebody's working directory is in it: later, then.
                 if (mount.unmountIfUnused()) {
+                  LOG.log(System.Logger.Level.INFO, "unmounted: idle for {0}", idle);
                   return;
                 }
               }
