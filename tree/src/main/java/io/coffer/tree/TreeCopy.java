@@ -61,8 +61,8 @@ public final class TreeCopy {
 
   private record ObjectKey(long device, long inode) {}
 
-  /** A directory whose times are set when everything in it is done. */
-  private record PendingTimes(long target, FileStatus status) {}
+  /** A directory whose mode and times are set when everything in it is done. */
+  private record Unfinished(long target, String path, FileStatus status) {}
 
   private final VirtualFilesystem source;
   private final VirtualFilesystem target;
@@ -74,7 +74,7 @@ public final class TreeCopy {
   private final AtomicLong bytes = new AtomicLong();
   private final AtomicLong failures = new AtomicLong();
   private final Map<ObjectKey, Long> hardLinks = new HashMap<>();
-  private final List<PendingTimes> directories = new ArrayList<>();
+  private final List<Unfinished> directories = new ArrayList<>();
 
   private TreeCopy(VirtualFilesystem source, VirtualFilesystem target, Listener listener) {
     this.source = source;
@@ -89,18 +89,26 @@ public final class TreeCopy {
   }
 
   private Summary run() throws InterruptedException {
+    try {
+      FileStatus root = source.status(VirtualFilesystem.ROOT, 0);
+      directories.add(new Unfinished(VirtualFilesystem.ROOT, "/", root));
+    } catch (ErrnoException e) {
+      fail("/", e);
+    }
     int threads = Math.max(2, Runtime.getRuntime().availableProcessors());
     try (ExecutorService copiers = Executors.newFixedThreadPool(threads)) {
       directory(
           VirtualFilesystem.ROOT, VirtualFilesystem.ROOT, "", copiers, new Semaphore(8 * threads));
     }
-    for (PendingTimes each : directories.reversed()) {
+    for (Unfinished each : directories.reversed()) {
       try {
         setTimes(each.target, each.status);
       } catch (ErrnoException e) {
-        fail("(times of a directory)", e);
+        fail(each.path, e);
       }
-      target.forget(each.target, 1);
+      if (each.target != VirtualFilesystem.ROOT) {
+        target.forget(each.target, 1);
+      }
     }
     hardLinks.values().forEach(id -> target.forget(id, 1));
     return new Summary(files.get(), unchanged.get(), others.get(), bytes.get(), failures.get());
@@ -118,7 +126,7 @@ public final class TreeCopy {
       throws InterruptedException {
     List<Item> items;
     try {
-      copyXattrs(from, to);
+      copyXattrs(from, to, path.isEmpty() ? "/" : path);
       items = itemsOf(from);
     } catch (ErrnoException e) {
       fail(path.isEmpty() ? "/" : path, e);
@@ -136,16 +144,19 @@ public final class TreeCopy {
           handedOver = true;
           copiers.execute(() -> {
             try {
-              target.forget(file(item, to), 1);
+              target.forget(file(item, to, itemPath), 1);
             } catch (ErrnoException e) {
               fail(itemPath, e);
+            } catch (RuntimeException e) {
+              failures.incrementAndGet();
+              listener.failed(itemPath, e.toString());
             } finally {
               source.forget(item.entry.id(), 1);
               pending.release();
             }
           });
         } else {
-          linked(item, to);
+          linked(item, to, itemPath);
         }
       } catch (ErrnoException e) {
         fail(itemPath, e);
@@ -206,12 +217,16 @@ public final class TreeCopy {
       }
     }
     others.incrementAndGet();
-    directories.add(new PendingTimes(made.id(), status));
+    directories.add(new Unfinished(made.id(), path, status));
+    if (!asRoot && (made.status().mode() & 0700) != 0700) {
+      // An earlier copy finished it, and its owner may not write to it.
+      target.setAttributes(made.id(), 0, new AttributeChanges(0700, null, null, null, null, null));
+    }
     directory(item.entry.id(), made.id(), path, copiers, pending);
   }
 
   /** Anything but a directory or a file with a single name; a second name becomes a hard link. */
-  private void linked(Item item, long parent) throws ErrnoException {
+  private void linked(Item item, long parent, String path) throws ErrnoException {
     FileStatus status = item.entry.status();
     var key = new ObjectKey(status.device(), status.inode());
     if (status.links() > 1) {
@@ -221,7 +236,7 @@ public final class TreeCopy {
         return;
       }
     }
-    long made = status.isRegular() ? file(item, parent) : other(item, parent);
+    long made = status.isRegular() ? file(item, parent, path) : other(item, parent, path);
     if (status.links() > 1) {
       hardLinks.put(key, made);
     } else {
@@ -250,7 +265,7 @@ public final class TreeCopy {
   }
 
   /** A symbolic link, FIFO, socket or device. */
-  private long other(Item item, long parent) throws ErrnoException {
+  private long other(Item item, long parent, String path) throws ErrnoException {
     FileStatus status = item.entry.status();
     byte[] part = partName(item.name);
     removeIfThere(parent, part);
@@ -258,14 +273,22 @@ public final class TreeCopy {
         status.isSymlink()
             ? target.symlink(parent, part, source.readLink(item.entry.id()))
             : target.makeNode(parent, part, status.mode(), status.specialDevice());
-    finish(item.entry.id(), made.id(), 0, status);
-    target.rename(parent, part, parent, item.name, 0);
+    boolean done = false;
+    try {
+      finish(item.entry.id(), made.id(), 0, status, path);
+      target.rename(parent, part, parent, item.name, 0);
+      done = true;
+    } finally {
+      if (!done) {
+        discard(made.id(), parent, part);
+      }
+    }
     others.incrementAndGet();
     return made.id();
   }
 
   /** Copies a regular file unless it is there; returns its id in the target. */
-  private long file(Item item, long parent) throws ErrnoException {
+  private long file(Item item, long parent, String path) throws ErrnoException {
     FileStatus status = item.entry.status();
     try {
       Entry there = target.lookup(parent, item.name);
@@ -273,7 +296,7 @@ public final class TreeCopy {
       if (known.isRegular()
           && known.size() == status.size()
           && known.modified().equals(status.modified())) {
-        finish(item.entry.id(), there.id(), 0, status);
+        finish(item.entry.id(), there.id(), 0, status, path);
         unchanged.incrementAndGet();
         return there.id();
       }
@@ -288,23 +311,46 @@ public final class TreeCopy {
     long from = source.open(item.entry.id(), Flags.O_RDONLY);
     try {
       Created made = target.create(parent, part, Flags.O_RDWR | Flags.O_EXCL, 0600);
+      boolean done = false;
       try {
-        contents(from, made.handle(), status.size());
-        target.setAttributes(
-            made.entry().id(),
-            made.handle(),
-            new AttributeChanges(null, null, null, status.size(), null, null));
-        finish(item.entry.id(), made.entry().id(), made.handle(), status);
+        fill(item, from, made, path);
+        target.rename(parent, part, parent, item.name, 0);
+        done = true;
       } finally {
-        target.release(made.handle());
+        if (!done) {
+          discard(made.entry().id(), parent, part);
+        }
       }
-      target.rename(parent, part, parent, item.name, 0);
       files.incrementAndGet();
       listener.progress(files.get() + unchanged.get(), bytes.get());
       return made.entry().id();
     } finally {
       source.release(from);
     }
+  }
+
+  private void fill(Item item, long from, Created made, String path) throws ErrnoException {
+    FileStatus status = item.entry.status();
+    try {
+      contents(from, made.handle(), status.size());
+      target.setAttributes(
+          made.entry().id(),
+          made.handle(),
+          new AttributeChanges(null, null, null, status.size(), null, null));
+      finish(item.entry.id(), made.entry().id(), made.handle(), status, path);
+    } finally {
+      target.release(made.handle());
+    }
+  }
+
+  /** Takes back what could not be finished; its name is free again, as far as that can be had. */
+  private void discard(long id, long parent, byte[] part) {
+    try {
+      target.unlink(parent, part);
+    } catch (ErrnoException ignored) {
+      // What made the copy fail is reported; a part that stays is overwritten by the next copy.
+    }
+    target.forget(id, 1);
   }
 
   private void contents(long from, long to, long size) throws ErrnoException {
@@ -348,13 +394,14 @@ public final class TreeCopy {
   }
 
   /** Owner, mode, attributes and times, in an order in which none undoes another. */
-  private void finish(long from, long to, long handle, FileStatus status) throws ErrnoException {
+  private void finish(long from, long to, long handle, FileStatus status, String path)
+      throws ErrnoException {
     if (asRoot) {
       target.setAttributes(
           to, handle, new AttributeChanges(null, status.uid(), status.gid(), null, null, null));
     }
     if (!status.isSymlink()) {
-      copyXattrs(from, to);
+      copyXattrs(from, to, path);
       target.setAttributes(
           to,
           handle,
@@ -379,28 +426,54 @@ public final class TreeCopy {
             status.mode() & Flags.PERMISSIONS, null, null, null, accessed, status.modified()));
   }
 
-  private void copyXattrs(long from, long to) throws ErrnoException {
-    byte[] list;
-    try {
-      list = source.listXattrs(from);
-    } catch (ErrnoException e) {
-      if (e.errno() == Errno.EOPNOTSUPP) {
-        return;
-      }
-      throw e;
-    }
-    int start = 0;
-    for (int i = 0; i < list.length; i++) {
-      if (list[i] == 0) {
-        byte[] name = Arrays.copyOfRange(list, start, i);
-        start = i + 1;
-        try {
-          target.setXattr(to, name, source.getXattr(from, name), 0);
-        } catch (ErrnoException e) {
-          throw new ErrnoException(e.errno(), "attribute " + VolumeCheck.text(name));
+  /**
+   * Makes the attributes the same. One that the target cannot keep (security labels of another
+   * machine, say) is reported, and the file is copied without it.
+   */
+  private void copyXattrs(long from, long to, String path) throws ErrnoException {
+    List<byte[]> wanted = xattrNames(source, from);
+    for (byte[] name : wanted) {
+      try {
+        target.setXattr(to, name, source.getXattr(from, name), 0);
+      } catch (ErrnoException e) {
+        if (e.errno() != Errno.ENODATA) {
+          fail(path, new ErrnoException(e.errno(), "attribute " + VolumeCheck.text(name)));
         }
       }
     }
+    // What a directory's default ACL gave, or an earlier copy left, is not the source's.
+    for (byte[] name : xattrNames(target, to)) {
+      if (isUsers(name) && wanted.stream().noneMatch(other -> Arrays.equals(other, name))) {
+        target.removeXattr(to, name);
+      }
+    }
+  }
+
+  private static boolean isUsers(byte[] name) {
+    String text = new String(name, StandardCharsets.ISO_8859_1);
+    return text.startsWith("user.") || text.startsWith("system.posix_acl_");
+  }
+
+  private static List<byte[]> xattrNames(VirtualFilesystem filesystem, long id)
+      throws ErrnoException {
+    byte[] list;
+    try {
+      list = filesystem.listXattrs(id);
+    } catch (ErrnoException e) {
+      if (e.errno() == Errno.EOPNOTSUPP) {
+        return List.of();
+      }
+      throw e;
+    }
+    var names = new ArrayList<byte[]>();
+    int start = 0;
+    for (int i = 0; i < list.length; i++) {
+      if (list[i] == 0) {
+        names.add(Arrays.copyOfRange(list, start, i));
+        start = i + 1;
+      }
+    }
+    return names;
   }
 
   /**

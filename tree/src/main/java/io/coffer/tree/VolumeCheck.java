@@ -336,13 +336,34 @@ public final class VolumeCheck {
             place,
             fault
                 + "; the names in it cannot be decrypted. Put the file back from a backup."
-                + " The contents are not lost: only the names depend on it.");
+                + " The contents are not lost, since they do not depend on it: in the mounted view,"
+                + " make a new directory with an empty file for each that is in this one, and copy"
+                + " these stored files over the stored files of those.");
         return null;
       }
       if (!repair) {
         report(Severity.ERROR, kind, place, fault + "; the directory is empty", true, false);
         return null;
       }
+      try {
+        NameCodec codec = giveContext(directory, contextName);
+        report(
+            Severity.ERROR, kind, place, fault + "; the empty directory has a new one", true, true);
+        return codec;
+      } catch (ErrnoException e) {
+        report(
+            Severity.ERROR,
+            kind,
+            place,
+            fault + "; the directory is empty, but cannot be given a new one: " + e.getMessage(),
+            true,
+            false);
+        return null;
+      }
+    }
+
+    private NameCodec giveContext(StoreDirectory directory, byte[] contextName)
+        throws ErrnoException {
       byte[] context = format.newDirectoryContext();
       try {
         NameCodec codec = format.names(context);
@@ -350,8 +371,6 @@ public final class VolumeCheck {
         writeSmall(directory, temporary, context);
         directory.rename(temporary, directory, contextName, 0);
         directory.sync();
-        report(
-            Severity.ERROR, kind, place, fault + "; the empty directory has a new one", true, true);
         return codec;
       } catch (FormatException e) {
         throw new IllegalStateException("a fresh context must be good", e);
@@ -431,6 +450,8 @@ public final class VolumeCheck {
           contents(file, place);
         } catch (ErrnoException e) {
           unreadable(place, e);
+        } catch (RuntimeException e) {
+          report(Severity.SKIPPED, Kind.UNREADABLE, place, "cannot be read: " + e, false, false);
         } finally {
           open.release();
         }
@@ -450,6 +471,7 @@ public final class VolumeCheck {
           temporary
               ? "was being prepared or removed when the writer stopped"
               : "belongs to a long name of which there is no entry";
+      boolean removing = false;
       try {
         boolean isDirectory = directory.status(name).isDirectory();
         if (isDirectory && !isEmptyButForInternals(directory, name)) {
@@ -460,6 +482,7 @@ public final class VolumeCheck {
           report(Severity.NOTE, kind, place, what, true, false);
           return;
         }
+        removing = true;
         if (isDirectory) {
           try (StoreDirectory child = directory.openDirectory(name)) {
             for (byte[] inside : namesIn(child)) {
@@ -472,7 +495,12 @@ public final class VolumeCheck {
         }
         report(Severity.NOTE, kind, place, what + "; removed", true, true);
       } catch (ErrnoException e) {
-        unreadable(place, e);
+        if (removing) {
+          String reason = what + "; cannot be removed: " + e.getMessage();
+          report(Severity.NOTE, kind, place, reason, true, false);
+        } else {
+          unreadable(place, e);
+        }
       }
     }
 
@@ -543,6 +571,7 @@ public final class VolumeCheck {
         error(Kind.DAMAGED_HEADER, place, String.valueOf(e.getMessage()));
         return;
       }
+      var damage = new DamagedBlocks(place);
       long block = 0;
       while (layout.storedOffset(block) < size) {
         block = dataAt(file, block, size) / layout.storedBlockBytes();
@@ -553,9 +582,10 @@ public final class VolumeCheck {
         if (read == 0) {
           break;
         }
-        block = check(cipher, block, stored, read, plain, place);
+        block = check(cipher, block, stored, read, plain, damage);
         listener.progress(files.get(), bytes.get());
       }
+      damage.flush();
     }
   }
 
@@ -575,7 +605,7 @@ public final class VolumeCheck {
       MemorySegment stored,
       int storedBytes,
       MemorySegment plain,
-      Place place) {
+      DamagedBlocks damage) {
     long block = firstBlock;
     long at = 0;
     while (at < storedBytes) {
@@ -585,22 +615,54 @@ public final class VolumeCheck {
             + (storedBytes + layout.storedBlockBytes() - 1L) / layout.storedBlockBytes();
       } catch (BlockException e) {
         bytes.addAndGet(e.plainBytesBefore());
-        error(
-            Kind.DAMAGED_BLOCK,
-            place,
-            "block "
-                + e.block()
-                + " (bytes "
-                + layout.plainOffset(e.block())
-                + " to "
-                + (layout.plainOffset(e.block() + 1) - 1)
-                + "): "
-                + e.getMessage());
+        damage.add(e.block(), String.valueOf(e.getMessage()));
         block = e.block() + 1;
         at = (block - firstBlock) * layout.storedBlockBytes();
       }
     }
     return block;
+  }
+
+  /** Joins damaged blocks that lie side by side: a file under a wrong header has nothing else. */
+  private final class DamagedBlocks {
+    private final Place place;
+    private long first;
+    private long count;
+    private String reason = "";
+
+    DamagedBlocks(Place place) {
+      this.place = place;
+    }
+
+    void add(long block, String why) {
+      if (count > 0 && (block != first + count || !why.equals(reason))) {
+        flush();
+      }
+      if (count == 0) {
+        first = block;
+        reason = why;
+      }
+      count++;
+    }
+
+    void flush() {
+      if (count == 0) {
+        return;
+      }
+      String blocks =
+          count == 1 ? "block " + first : "blocks " + first + " to " + (first + count - 1);
+      error(
+          Kind.DAMAGED_BLOCK,
+          place,
+          blocks
+              + " (bytes "
+              + layout.plainOffset(first)
+              + " to "
+              + (layout.plainOffset(first + count) - 1)
+              + "): "
+              + reason);
+      count = 0;
+    }
   }
 
   private static byte[] readSmall(StoreDirectory directory, byte[] name) throws ErrnoException {
