@@ -1,0 +1,4 @@
+@NullMarked
+package io.coffer.tree;
+
+import org.jspecify.annotations.NullMarked;
