@@ -78,11 +78,10 @@ final class EncryptedNames implements NameCodec {
 
   @Override
   public byte[] decode(byte[] storedName) throws FormatException {
-    byte[] plain = sealedNames.open(directoryIv, storedName);
-    if (plain.length > NAME_MAX || !isEntryName(plain)) {
-      throw new FormatException("the name decrypts to one that no file can have");
+    if (storedName.length > longNameMax) {
+      throw new FormatException("the name is stored in full, although it is too long for that");
     }
-    return plain;
+    return open(storedName);
   }
 
   @Override
@@ -90,7 +89,18 @@ final class EncryptedNames implements NameCodec {
     if (!Arrays.equals(hashedName(sidecarContent), storedName)) {
       throw new FormatException("the file with the long name holds the name of another file");
     }
-    return decode(sidecarContent);
+    if (sidecarContent.length <= longNameMax) {
+      throw new FormatException("the name is stored by its hash, although it is short enough");
+    }
+    return open(sidecarContent);
+  }
+
+  private byte[] open(byte[] sealed) throws FormatException {
+    byte[] plain = sealedNames.open(directoryIv, sealed);
+    if (plain.length > NAME_MAX || !isEntryName(plain)) {
+      throw new FormatException("the name decrypts to one that no file can have");
+    }
+    return plain;
   }
 
   @Override

@@ -59,7 +59,9 @@ public final class GocryptfsFormat implements VolumeFormat {
     plaintextNames = config.has(FeatureFlag.PLAINTEXT_NAMES);
     directoryIvs = config.has(FeatureFlag.DIR_IV);
     this.longNames = longNames;
-    longNameMax = config.longNameMax() == 0 ? GocryptfsOptions.NAME_MAX : config.longNameMax();
+    // Without long names a name is stored in full as long as the store takes it.
+    boolean limited = longNames && config.longNameMax() != 0;
+    longNameMax = limited ? config.longNameMax() : GocryptfsOptions.NAME_MAX;
     aead = GocryptfsKeys.contents(masterKey, hkdf, cipher);
     eme = GocryptfsKeys.names(masterKey, hkdf);
     base64 = new StrictBase64(!config.has(FeatureFlag.RAW_64));

@@ -347,12 +347,31 @@ class GocryptfsFormatTest {
     }
 
     @Test
+    @DisplayName("refuses a name stored in full or by its hash where it should be the other way")
+    void refusesTheOtherForm() throws Exception {
+      GocryptfsOptions options = GocryptfsOptions.DEFAULT.withDeterministicNames(true);
+      try (GocryptfsFormat longer = format(options);
+          GocryptfsFormat shorter = format(options.withLongNameMax(100))) {
+        byte[] name = name(100);
+        byte[] context = {};
+        StoredName full = longer.names(context).encode(name);
+        StoredName hashed = shorter.names(context).encode(name);
+        byte[] sidecar = Objects.requireNonNull(hashed.sidecarContent());
+        assertArrayEquals(full.name(), sidecar);
+        assertThrows(FormatException.class, () -> shorter.names(context).decode(full.name()));
+        assertThrows(
+            FormatException.class, () -> longer.names(context).decodeLong(hashed.name(), sidecar));
+      }
+    }
+
+    @Test
     @DisplayName("without long names refuses what becomes too long")
     void canDoWithoutLongNames() throws Exception {
-      GocryptfsConfig config = config(GocryptfsOptions.DEFAULT);
+      GocryptfsConfig config = config(GocryptfsOptions.DEFAULT.withLongNameMax(100));
       try (GocryptfsFormat format = new GocryptfsFormat(config, masterKey, false)) {
         NameCodec names = format.names(format.newDirectoryContext());
-        names.encode(name(175));
+        byte[] name = name(175);
+        assertArrayEquals(name, names.decode(names.encode(name).name()));
         assertThrows(FormatException.class, () -> names.encode(name(176)));
       }
     }
