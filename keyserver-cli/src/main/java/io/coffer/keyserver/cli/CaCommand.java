@@ -1,0 +1,223 @@
+package io.coffer.keyserver.cli;
+
+import io.coffer.keyserver.ca.CertificateAuthority;
+import io.coffer.keyserver.ca.CertificateAuthority.Listed;
+import io.coffer.keyserver.ca.DurableFiles;
+import io.coffer.keyserver.ca.Identity;
+import io.coffer.keyserver.ca.Pem;
+import io.coffer.keyserver.json.JsonObject;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.GeneralSecurityException;
+import java.security.MessageDigest;
+import java.security.cert.CertificateEncodingException;
+import java.security.cert.X509Certificate;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.LinkedHashSet;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code coffer ca}: the certificate authority of a key service. */
+@Command(
+    name = "ca",
+    mixinStandardHelpOptions = true,
+    synopsisSubcommandLabel = "COMMAND",
+    description = {
+      "Certificates for the key service: a small authority of one's own, in a directory.",
+      "",
+      "'coffer keyserver init' makes one, in DIR/ca. A certificate says who its holder is, as"
+          + " PROFILE:NAME; the profiles are server, operator, auditor, endpoint and client."
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  coffer ca issue keys/ca client:alice",
+      "  coffer ca issue --csr node1.csr keys/ca endpoint:node1",
+      "  coffer ca revoke keys/ca client:alice"
+    })
+final class CaCommand extends Commands.Group {
+  private static String name(X509Certificate certificate) {
+    return Identity.of(certificate)
+        .map(Identity::toString)
+        .orElse(certificate.getSubjectX500Principal().getName());
+  }
+
+  @Command(
+      name = "init",
+      mixinStandardHelpOptions = true,
+      description = "Make a new authority in DIR.")
+  int init(
+      @Option(
+              names = "--name",
+              defaultValue = "Coffer key service",
+              description = "Its common name, for people.")
+          String name,
+      @Parameters(paramLabel = "DIR") Path directory)
+      throws IOException {
+    CertificateAuthority.create(directory, name, Clock.systemUTC());
+    console().say("made the authority " + directory + "; keep " + directory + "/ca.key secret");
+    return 0;
+  }
+
+  @Command(
+      name = "issue",
+      mixinStandardHelpOptions = true,
+      description = {
+        "Issue a certificate for IDENTITY.",
+        "",
+        "Writes NAME.pem, and NAME.key unless a request is given; the private key of a request"
+            + " stays where it was made."
+      })
+  int issue(
+      @Option(
+              names = "--host",
+              paramLabel = "HOST",
+              description = "A name or address that a server is reached by; may be repeated.")
+          @Nullable List<String> hosts,
+      @Option(
+              names = "--days",
+              paramLabel = "N",
+              defaultValue = "365",
+              description = "Valid for N days (default: 365).")
+          int days,
+      @Option(names = "--csr", paramLabel = "FILE", description = "A PKCS #10 request in PEM.")
+          @Nullable Path request,
+      @Option(
+              names = "--out",
+              paramLabel = "DIR",
+              description = "Where to write (default: the current directory).")
+          @Nullable Path out,
+      @Parameters(paramLabel = "CA", description = "The authority's directory.") Path directory,
+      @Parameters(paramLabel = "IDENTITY", description = "PROFILE:NAME, as client:alice.")
+          String who)
+      throws IOException, Failure, CertificateEncodingException {
+    Identity identity = Identity.parse(who);
+    Path target = out == null ? Path.of("") : out;
+    Path certificateFile = target.resolve(identity.name() + ".pem");
+    Path keyFile = target.resolve(identity.name() + ".key");
+    for (Path file : List.of(certificateFile, keyFile)) {
+      if (Files.exists(file) && !(request != null && file.equals(keyFile))) {
+        throw new Failure(
+            Failure.OTHER, file + " exists already", "Name another directory with --out.");
+      }
+    }
+    CertificateAuthority authority = CertificateAuthority.open(directory, Clock.systemUTC());
+    LinkedHashSet<String> names = new LinkedHashSet<>(hosts == null ? List.of() : hosts);
+    Duration validity = Duration.ofDays(days);
+    X509Certificate certificate;
+    if (request == null) {
+      CertificateAuthority.Issued issued = authority.issue(identity, names, validity);
+      Pem.writePrivateKey(keyFile, issued.key());
+      certificate = issued.certificate();
+    } else {
+      certificate = authority.issue(identity, names, validity, Files.readAllBytes(request));
+    }
+    DurableFiles.writePublic(certificateFile, Pem.encode("CERTIFICATE", certificate.getEncoded()));
+    console()
+        .say(
+            "issued "
+                + certificateFile
+                + (request == null ? " and " + keyFile : "")
+                + " for "
+                + identity
+                + ", valid until "
+                + certificate.getNotAfter().toInstant());
+    return 0;
+  }
+
+  @Command(
+      name = "revoke",
+      mixinStandardHelpOptions = true,
+      description = {
+        "Revoke a certificate, by serial number, or all of an identity.",
+        "",
+        "Key servers that use DIR/crl.pem refuse it within a second, also on connections that"
+            + " stand."
+      })
+  int revoke(
+      @Parameters(paramLabel = "CA") Path directory,
+      @Parameters(paramLabel = "SERIAL|IDENTITY") String which)
+      throws IOException {
+    for (Listed revoked : CertificateAuthority.open(directory, Clock.systemUTC()).revoke(which)) {
+      console().say("revoked " + revoked.serial() + " of " + name(revoked.certificate()));
+    }
+    return 0;
+  }
+
+  @Command(
+      name = "renew-list",
+      mixinStandardHelpOptions = true,
+      description = "Sign the revocation list anew; it should not grow older than a year.")
+  int renewList(@Parameters(paramLabel = "CA") Path directory) throws IOException {
+    CertificateAuthority.open(directory, Clock.systemUTC()).renewRevocationList();
+    console().say("renewed " + directory.resolve("crl.pem"));
+    return 0;
+  }
+
+  @Command(
+      name = "list",
+      mixinStandardHelpOptions = true,
+      description = "List the certificates issued.")
+  int list(
+      @Option(names = "--json", description = "One JSON object a line.") boolean json,
+      @Parameters(paramLabel = "CA") Path directory)
+      throws IOException {
+    Instant now = Clock.systemUTC().instant();
+    for (Listed listed : CertificateAuthority.open(directory, Clock.systemUTC()).list()) {
+      Instant end = listed.certificate().getNotAfter().toInstant();
+      String state =
+          listed.revokedAt() != null ? "revoked" : end.isBefore(now) ? "expired" : "valid";
+      if (json) {
+        console()
+            .printSecret(
+                new JsonObject()
+                    .put("serial", listed.serial())
+                    .put("identity", name(listed.certificate()))
+                    .put("not_after", end.toString())
+                    .put("state", state)
+                    .toBytes());
+      } else {
+        console()
+            .out()
+            .printf(
+                "%s  %-8s  %s  %s%n",
+                listed.serial(),
+                state,
+                end.toString().substring(0, 10),
+                name(listed.certificate()));
+      }
+    }
+    return 0;
+  }
+
+  @Command(
+      name = "show",
+      mixinStandardHelpOptions = true,
+      description = "Show a certificate, or the authority's own if a directory is given.")
+  int show(@Parameters(paramLabel = "FILE|CA") Path path)
+      throws IOException, GeneralSecurityException {
+    X509Certificate certificate =
+        Pem.readCertificate(Files.isDirectory(path) ? path.resolve("ca.pem") : path);
+    List<String> lines = new ArrayList<>();
+    lines.add("identity:     " + name(certificate));
+    lines.add("subject:      " + certificate.getSubjectX500Principal().getName());
+    lines.add("issuer:       " + certificate.getIssuerX500Principal().getName());
+    lines.add("serial:       " + String.format("%032x", certificate.getSerialNumber()));
+    lines.add("valid from:   " + certificate.getNotBefore().toInstant());
+    lines.add("valid until:  " + certificate.getNotAfter().toInstant());
+    lines.add(
+        "SHA-256:      "
+            + HexFormat.of()
+                .formatHex(MessageDigest.getInstance("SHA-256").digest(certificate.getEncoded())));
+    lines.forEach(console().out()::println);
+    return 0;
+  }
+}

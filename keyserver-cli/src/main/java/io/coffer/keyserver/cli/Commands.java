@@ -1,0 +1,94 @@
+package io.coffer.keyserver.cli;
+
+import io.coffer.keyserver.seal.SealException;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.net.ConnectException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
+import java.nio.file.NoSuchFileException;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Spec;
+
+/** Runs a command, and turns whatever goes wrong into a sentence and an exit code. */
+final class Commands {
+  private Commands() {}
+
+  /** A command without subcommand shows its help. */
+  abstract static class Group implements Runnable {
+    @Spec private @Nullable CommandSpec spec;
+    private @Nullable Console console;
+
+    final Console console() {
+      Console set = console;
+      return set == null ? Console.standard() : set;
+    }
+
+    @Override
+    public final void run() {
+      if (spec != null) {
+        throw new CommandLine.ParameterException(spec.commandLine(), "a command is missing");
+      }
+    }
+  }
+
+  static int run(Object commands, List<String> arguments, Console console) {
+    if (commands instanceof Group group) {
+      group.console = console;
+    }
+    CommandLine line = new CommandLine(commands);
+    line.setCommandName("coffer " + line.getCommandName());
+    line.setOut(new PrintWriter(console.out(), true, StandardCharsets.UTF_8));
+    line.setErr(new PrintWriter(console.err(), true, StandardCharsets.UTF_8));
+    line.setUsageHelpAutoWidth(true);
+    line.setUnmatchedOptionsArePositionalParams(false);
+    line.setParameterExceptionHandler((e, args) -> {
+      console.say(String.valueOf(e.getMessage()));
+      console
+          .err()
+          .println("  See '" + e.getCommandLine().getCommandSpec().qualifiedName() + " --help'.");
+      return Failure.USAGE;
+    });
+    line.setExecutionExceptionHandler((e, commandLine, result) -> failed(e, console));
+    return line.execute(arguments.toArray(String[]::new));
+  }
+
+  private static int failed(Exception e, Console console) {
+    switch (e) {
+      case Failure failure -> {
+        console.say(String.valueOf(failure.getMessage()));
+        console.err().println("  " + failure.advice());
+        return failure.exitCode();
+      }
+      case SealException seal -> {
+        console.say(String.valueOf(seal.getMessage()));
+        return Failure.WRONG_SECRET;
+      }
+      case IllegalArgumentException wrong -> {
+        console.say(String.valueOf(wrong.getMessage()));
+        return Failure.USAGE;
+      }
+      case NoSuchFileException missing ->
+          console.say(
+              missing.getReason() == null
+                  ? missing.getFile() + " does not exist"
+                  : missing.getFile() + " " + missing.getReason());
+      case AccessDeniedException denied -> console.say("this user may not use " + denied.getFile());
+      case FileSystemException file -> console.say(String.valueOf(file.getMessage()));
+      case ConnectException unreachable -> {
+        console.say("no key server answers there");
+        console.err().println("  Start it with 'coffer keyserver run DIR', or correct --url.");
+      }
+      case IOException io -> console.say(String.valueOf(io.getMessage()));
+      default -> {
+        console.say("unexpected: " + e);
+        e.printStackTrace(console.err());
+      }
+    }
+    return Failure.OTHER;
+  }
+}

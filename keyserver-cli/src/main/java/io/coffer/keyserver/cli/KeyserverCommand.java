@@ -1,0 +1,417 @@
+package io.coffer.keyserver.cli;
+
+import io.coffer.crypto.SecretBytes;
+import io.coffer.keyserver.ca.DurableFiles;
+import io.coffer.keyserver.ca.Pem;
+import io.coffer.keyserver.ca.Profile;
+import io.coffer.keyserver.ca.TrustedAuthority;
+import io.coffer.keyserver.json.JsonException;
+import io.coffer.keyserver.json.JsonObject;
+import io.coffer.keyserver.seal.SealException;
+import io.coffer.keyserver.seal.Share;
+import io.coffer.keyserver.server.KeyServer;
+import io.coffer.keyserver.server.Limits;
+import io.coffer.keyserver.server.ServerHome;
+import java.io.IOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse;
+import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.CountDownLatch;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code coffer keyserver}: makes, runs, opens and closes a key server. */
+@Command(
+    name = "keyserver",
+    mixinStandardHelpOptions = true,
+    synopsisSubcommandLabel = "COMMAND",
+    description = {
+      "The key service: keys in lock boxes, opened only by registered endpoints.",
+      "",
+      "A server starts sealed and knows no key until operators open it, by a passphrase or by a"
+          + " quorum of shares."
+    },
+    footer = {
+      "",
+      "Begin:",
+      "  coffer keyserver run --init keys      make a server with an authority of its own, and run",
+      "  coffer keyserver status keys          is it there, is it open?"
+    })
+final class KeyserverCommand extends Commands.Group {
+  private static final Pattern QUORUM = Pattern.compile("([0-9]{1,3})/([0-9]{1,3})");
+  private static final Pattern LISTEN = Pattern.compile("(.+):([0-9]{1,5})");
+
+  // Kept, so that the level stays: the runtime forgets loggers that nobody holds.
+  private static final java.util.logging.Logger HELIDON =
+      java.util.logging.Logger.getLogger("io.helidon");
+
+  /** How a new server is made. */
+  static final class InitOptions {
+    @Option(
+        names = "--listen",
+        paramLabel = "ADDRESS:PORT",
+        defaultValue = ServerHome.DEFAULT_HOST + ":" + ServerHome.DEFAULT_PORT,
+        description = "Where it listens (default: ${DEFAULT-VALUE}).")
+    private String listen = "";
+
+    @Option(
+        names = "--host",
+        paramLabel = "HOST",
+        description = "A further name or address that clients reach it by; may be repeated.")
+    private @Nullable List<String> hosts;
+
+    @Option(
+        names = "--quorum",
+        paramLabel = "K/N",
+        description = "Open it by any K of N shares instead of a passphrase.")
+    private @Nullable String quorum;
+
+    @Option(
+        names = "--shares-dir",
+        paramLabel = "DIR",
+        description = "Write the shares there, one file each, instead of printing them.")
+    private @Nullable Path sharesDirectory;
+  }
+
+  /** Which server, and as whom. */
+  static final class Remote {
+    @Option(names = "--url", paramLabel = "URL", description = "The server, if not the one of DIR.")
+    private @Nullable String url;
+
+    @Option(
+        names = "--cert",
+        paramLabel = "FILE",
+        description = "Your certificate (default: DIR/operator.pem); its key is FILE.key.")
+    private @Nullable Path certificate;
+
+    @Parameters(
+        paramLabel = "DIR",
+        description =
+            "The server's directory, or one like it with"
+                + " server.json, ca/ca.pem and the operator's certificate.")
+    private Path directory = Path.of(".");
+
+    private JsonObject send(String method, String path, @Nullable JsonObject body)
+        throws IOException, Failure {
+      ServerHome home = ServerHome.open(directory);
+      ServerHome.Listen listen = home.listen();
+      String host =
+          listen.host().equals("0.0.0.0") || listen.host().equals("::")
+              ? "localhost"
+              : listen.host();
+      String base = url == null ? "https://" + host + ":" + listen.port() : url;
+      Path file = certificate == null ? home.certificate("operator") : certificate;
+      Path key =
+          file.resolveSibling(file.getFileName().toString().replaceAll("\\.pem$", "") + ".key");
+      var context =
+          new TrustedAuthority(Pem.readCertificate(home.authority()), null)
+              .context(
+                  Pem.readCertificate(file), Pem.readPrivateKey(key, "EC"), Set.of(Profile.SERVER));
+      byte[] content = body == null ? new byte[0] : body.toBytes();
+      try (HttpClient client =
+          HttpClient.newBuilder()
+              .sslContext(context)
+              .version(HttpClient.Version.HTTP_1_1)
+              .connectTimeout(Duration.ofSeconds(10))
+              .build()) {
+        HttpRequest request =
+            HttpRequest.newBuilder(URI.create(base + path))
+                .timeout(Duration.ofSeconds(60))
+                .header("Content-Type", "application/json")
+                .method(method, BodyPublishers.ofByteArray(content))
+                .build();
+        HttpResponse<byte[]> response = client.send(request, BodyHandlers.ofByteArray());
+        JsonObject answer = JsonObject.parse(response.body(), Set.of());
+        if (response.statusCode() >= 400) {
+          throw new Failure(
+              response.statusCode() == 403 ? Failure.WRONG_SECRET : Failure.OTHER,
+              answer.string("title"),
+              answer.string("detail"));
+        }
+        return answer;
+      } catch (JsonException e) {
+        throw new IOException("the server's answer is no JSON: " + e.getMessage(), e);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw new IOException("interrupted", e);
+      } finally {
+        Arrays.fill(content, (byte) 0);
+      }
+    }
+  }
+
+  @Command(
+      name = "init",
+      mixinStandardHelpOptions = true,
+      description = {
+        "Make a key server in DIR, which must be new or empty.",
+        "",
+        "Makes an authority (DIR/ca), the certificates of the server and of a first operator, the"
+            + " store, and the key that signs the audit log."
+      })
+  int init(
+      @Mixin InitOptions options,
+      @Option(
+              names = "--passphrase-file",
+              paramLabel = "FILE",
+              description = "Take the passphrase from the first line of FILE, '-' for stdin.")
+          @Nullable Path passphraseFile,
+      @Parameters(paramLabel = "DIR") Path directory)
+      throws IOException, Failure {
+    make(options, passphraseFile, directory).close();
+    console().say("made a key server in " + directory);
+    console().err().println("  Start it with 'coffer keyserver run " + directory + "'.");
+    return 0;
+  }
+
+  /** The passphrase of the server that was made; of no use for one with a quorum. */
+  private SecretBytes make(InitOptions options, @Nullable Path passphraseFile, Path directory)
+      throws IOException, Failure {
+    Matcher listen = LISTEN.matcher(options.listen);
+    if (!listen.matches() || Integer.parseInt(listen.group(2)) > 65535) {
+      throw new Failure(
+          Failure.USAGE,
+          "'" + options.listen + "' is nothing to listen on",
+          "Write ADDRESS:PORT, for example 127.0.0.1:7450.");
+    }
+    ServerHome.Opening opening;
+    SecretBytes passphrase = null;
+    if (options.quorum != null) {
+      Matcher quorum = QUORUM.matcher(options.quorum);
+      if (!quorum.matches()) {
+        throw new Failure(
+            Failure.USAGE, "'" + options.quorum + "' is no quorum", "Write K/N, for example 3/5.");
+      }
+      opening =
+          ServerHome.Opening.quorum(
+              Integer.parseInt(quorum.group(1)), Integer.parseInt(quorum.group(2)));
+    } else {
+      passphrase = console().secret(passphraseFile, "New passphrase of the key server: ", true);
+      opening = ServerHome.Opening.passphrase(passphrase);
+    }
+    try {
+      List<Share> shares =
+          ServerHome.init(
+              directory,
+              listen.group(1),
+              Integer.parseInt(listen.group(2)),
+              new LinkedHashSet<>(options.hosts == null ? List.of() : options.hosts),
+              opening,
+              Clock.systemUTC());
+      handOut(shares, options.sharesDirectory);
+    } catch (SealException e) {
+      closeIfAny(passphrase);
+      throw new Failure(
+          Failure.USAGE, String.valueOf(e.getMessage()), "Nothing was made; try again.");
+    } catch (IOException | RuntimeException e) {
+      closeIfAny(passphrase);
+      throw e;
+    }
+    return passphrase == null ? SecretBytes.take(new byte[1]) : passphrase;
+  }
+
+  private static void closeIfAny(@Nullable SecretBytes secret) {
+    if (secret != null) {
+      secret.close();
+    }
+  }
+
+  private void handOut(List<Share> shares, @Nullable Path directory) throws IOException {
+    if (shares.isEmpty()) {
+      return;
+    }
+    if (directory != null) {
+      DurableFiles.createPrivateDirectory(directory);
+    } else {
+      console().say("give each of these shares to another operator; they are not shown again");
+    }
+    for (Share share : shares) {
+      byte[] text = share.text();
+      try {
+        if (directory == null) {
+          console().printSecret(text);
+        } else {
+          byte[] line = Arrays.copyOf(text, text.length + 1);
+          line[text.length] = '\n';
+          DurableFiles.writePrivate(directory.resolve("share-" + share.number()), line);
+          Arrays.fill(line, (byte) 0);
+        }
+      } finally {
+        Arrays.fill(text, (byte) 0);
+        share.close();
+      }
+    }
+  }
+
+  @Command(
+      name = "run",
+      mixinStandardHelpOptions = true,
+      description = {
+        "Run the key server of DIR until it is interrupted.",
+        "",
+        "With a passphrase, typed or from a file, it opens at once; with --sealed, or if it has a"
+            + " quorum, it waits for 'coffer keyserver unseal'."
+      })
+  int run(
+      @Mixin InitOptions options,
+      @Option(names = "--init", description = "Make the server first if DIR does not exist.")
+          boolean init,
+      @Option(names = "--sealed", description = "Do not ask for the passphrase.") boolean sealed,
+      @Option(
+              names = "--passphrase-file",
+              paramLabel = "FILE",
+              description = "Take the passphrase from the first line of FILE, '-' for stdin.")
+          @Nullable Path passphraseFile,
+      @Parameters(paramLabel = "DIR") Path directory)
+      throws IOException, Failure, SealException {
+    HELIDON.setLevel(java.util.logging.Level.WARNING);
+    SecretBytes passphrase = null;
+    if (init && !Files.exists(directory.resolve("server.json"))) {
+      SecretBytes made = make(options, passphraseFile, directory);
+      if (options.quorum == null) {
+        passphrase = made;
+      } else {
+        made.close();
+        sealed = true;
+      }
+    }
+    ServerHome home = ServerHome.open(directory);
+    KeyServer server;
+    try {
+      if (passphrase == null && !sealed && opensByPassphrase(home)) {
+        passphrase = console().secret(passphraseFile, "Passphrase of the key server: ", false);
+      }
+      server =
+          KeyServer.start(home, home.listen(), Limits.STANDARD, KeyServer.GRACE, Clock.systemUTC());
+    } catch (IOException | Failure | RuntimeException e) {
+      closeIfAny(passphrase);
+      throw e;
+    }
+    CountDownLatch stopped = new CountDownLatch(1);
+    try {
+      if (passphrase != null) {
+        try (SecretBytes given = passphrase) {
+          server.unseal(given);
+        }
+      }
+      Runtime.getRuntime()
+          .addShutdownHook(
+              new Thread(
+                  () -> {
+                    close(server);
+                    stopped.countDown();
+                  },
+                  "keyserver-stop"));
+    } catch (IOException | SealException | RuntimeException e) {
+      close(server);
+      throw e;
+    }
+    console()
+        .say(
+            "the key server listens on https://"
+                + home.listen().host()
+                + ":"
+                + server.port()
+                + (server.isSealed()
+                    ? ", sealed; open it with 'coffer keyserver unseal " + directory + "'"
+                    : " and is open"));
+    try {
+      stopped.await();
+    } catch (InterruptedException e) {
+      close(server);
+      Thread.currentThread().interrupt();
+    }
+    return 0;
+  }
+
+  private static boolean opensByPassphrase(ServerHome home) throws IOException {
+    try (var engine = io.coffer.keyserver.engine.SqliteEngine.open(home.store())) {
+      return io.coffer.keyserver.seal.Seal.load(engine).slots().stream()
+          .anyMatch(slot -> slot.kind().equals("passphrase"));
+    }
+  }
+
+  private void close(KeyServer server) {
+    try {
+      server.close();
+    } catch (IOException e) {
+      console().say("while stopping: " + e.getMessage());
+    }
+  }
+
+  @Command(
+      name = "status",
+      mixinStandardHelpOptions = true,
+      description = "Tell whether the server answers and is open. Exit code 0 if it is open.")
+  int status(@Mixin Remote remote) throws IOException, Failure, JsonException {
+    JsonObject status = remote.send("GET", "/v1/status", null);
+    boolean sealed = status.bool("sealed", true);
+    console().out().println(sealed ? "sealed" : "open");
+    console().err().println("  you are " + status.string("you"));
+    return sealed ? Failure.OTHER : 0;
+  }
+
+  @Command(
+      name = "unseal",
+      mixinStandardHelpOptions = true,
+      description = {
+        "Open the server, with the passphrase or with your share of the quorum.",
+        "",
+        "The shares are given one after the other, within ten minutes, from wherever the"
+            + " operators are."
+      })
+  int unseal(
+      @Option(names = "--share", description = "Give a share, not the passphrase.") boolean share,
+      @Option(
+              names = {"--passphrase-file", "--share-file"},
+              paramLabel = "FILE",
+              description = "Take it from the first line of FILE, '-' for stdin.")
+          @Nullable Path file,
+      @Mixin Remote remote)
+      throws IOException, Failure, JsonException {
+    try (SecretBytes secret =
+        console().secret(file, share ? "Your share: " : "Passphrase of the key server: ", false)) {
+      byte[] bytes = secret.read(byte[]::clone);
+      JsonObject body = new JsonObject().put(share ? "share" : "passphrase", bytes);
+      JsonObject answer;
+      try {
+        answer = remote.send("POST", "/v1/seal/unseal", body);
+      } finally {
+        body.wipe();
+      }
+      long missing = answer.integer("missing_shares", 0, 255);
+      console()
+          .say(
+              missing == 0
+                  ? "the key server is open"
+                  : "the share is good; shares still needed: " + missing);
+    }
+    return 0;
+  }
+
+  @Command(
+      name = "seal",
+      mixinStandardHelpOptions = true,
+      description = "Close the server: it forgets every key until it is opened again.")
+  int seal(@Mixin Remote remote) throws IOException, Failure {
+    remote.send("POST", "/v1/seal/seal", null);
+    console().say("the key server is sealed");
+    return 0;
+  }
+}

@@ -1,0 +1,237 @@
+package io.coffer.keyserver.cli;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.coffer.cli.ExtraCommand;
+import java.io.BufferedReader;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.net.ServerSocket;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.ServiceLoader;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import picocli.CommandLine;
+
+class CommandsTest {
+  @TempDir Path directory;
+  private Path home;
+  private Path passphrase;
+  private int port;
+
+  @BeforeEach
+  void prepare() throws IOException {
+    home = directory.resolve("home");
+    passphrase = Files.writeString(directory.resolve("passphrase"), "a good passphrase\n");
+    try (ServerSocket free = new ServerSocket(0)) {
+      port = free.getLocalPort();
+    }
+  }
+
+  private record Ran(int exit, String out, String err) {}
+
+  private static Ran run(Object... words) {
+    List<String> arguments = new ArrayList<>();
+    for (Object word : words) {
+      arguments.add(word.toString());
+    }
+    Object commands =
+        switch (arguments.removeFirst()) {
+          case "ca" -> new CaCommand();
+          case "audit" -> new AuditCommand();
+          default -> new KeyserverCommand();
+        };
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    ByteArrayOutputStream err = new ByteArrayOutputStream();
+    int exit =
+        Commands.run(
+            commands,
+            arguments,
+            new Console(new PrintStream(out, true, UTF_8), new PrintStream(err, true, UTF_8)));
+    return new Ran(exit, out.toString(UTF_8), err.toString(UTF_8));
+  }
+
+  /** Starts a server in a process of its own, and waits until it says that it listens. */
+  private static Process start(Object... words) throws IOException {
+    List<String> command =
+        new ArrayList<>(
+            List.of(
+                System.getProperty("java.home") + "/bin/java",
+                "--enable-native-access=ALL-UNNAMED",
+                "-cp",
+                System.getProperty("java.class.path"),
+                Program.class.getName(),
+                "keyserver",
+                "run"));
+    for (Object word : words) {
+      command.add(word.toString());
+    }
+    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+    BufferedReader reader = process.inputReader(UTF_8);
+    StringBuilder said = new StringBuilder();
+    String line;
+    while ((line = reader.readLine()) != null) {
+      said.append(line).append('\n');
+      if (line.contains("listens on")) {
+        return process;
+      }
+    }
+    throw new AssertionError(said.toString());
+  }
+
+  private static void stop(Process process) throws InterruptedException {
+    process.destroy();
+    assertTrue(process.waitFor(20, TimeUnit.SECONDS), "the server ends when it is told to");
+  }
+
+  @Test
+  void oneCommandMakesAndRunsAServerThatCanBeClosedAndOpened() throws Exception {
+    Process server =
+        start("--init", "--listen", "127.0.0.1:" + port, "--passphrase-file", passphrase, home);
+    try {
+      Ran status = run("keyserver", "status", home);
+      assertEquals(0, status.exit(), status.err());
+      assertEquals("open\n", status.out());
+      assertEquals(0, run("keyserver", "seal", home).exit());
+      assertEquals(11, run("keyserver", "status", home).exit());
+      Path wrong = Files.writeString(directory.resolve("wrong"), "a bad passphrase\n");
+      Ran refused = run("keyserver", "unseal", "--passphrase-file", wrong, home);
+      assertEquals(12, refused.exit());
+      assertTrue(refused.err().contains("the passphrase is wrong"), refused.err());
+      Ran opened = run("keyserver", "unseal", "--passphrase-file", passphrase, home);
+      assertEquals(0, opened.exit(), opened.err());
+      assertEquals("open\n", run("keyserver", "status", home).out());
+
+      Ran issued = run("ca", "issue", "--out", directory, home.resolve("ca"), "client:alice");
+      assertEquals(0, issued.exit(), issued.err());
+      Ran asAlice = run("keyserver", "seal", "--cert", directory.resolve("alice.pem"), home);
+      assertEquals(12, asAlice.exit());
+      assertTrue(asAlice.err().contains("only an operator"), asAlice.err());
+    } finally {
+      stop(server);
+    }
+    Ran audit = run("audit", "verify", home);
+    assertEquals(0, audit.exit(), audit.err());
+    String head = audit.out().strip();
+    assertEquals(0, run("audit", "verify", "--head", head, home).exit());
+    String log = Files.readString(home.resolve("audit.jsonl"));
+    assertTrue(log.contains("\"server.stop\""), "it stopped in order");
+    assertTrue(log.contains("the passphrase is wrong"), "refusals are logged");
+    Files.writeString(home.resolve("audit.jsonl"), log.replace("server.seal", "server.xxxx"));
+    Ran tampered = run("audit", "verify", home);
+    assertEquals(11, tampered.exit());
+    assertFalse(tampered.err().contains("Exception"), tampered.err());
+    assertEquals(11, run("keyserver", "status", home).exit());
+    assertTrue(run("keyserver", "status", home).err().contains("coffer keyserver run"));
+  }
+
+  @Test
+  void aQuorumOpensTheServerShareByShare() throws Exception {
+    Path shares = directory.resolve("shares");
+    Ran made =
+        run(
+            "keyserver",
+            "init",
+            "--listen",
+            "127.0.0.1:" + port,
+            "--quorum",
+            "2/3",
+            "--shares-dir",
+            shares,
+            home);
+    assertEquals(0, made.exit(), made.err());
+    Process server = start(home);
+    try {
+      Ran first =
+          run("keyserver", "unseal", "--share", "--share-file", shares.resolve("share-3"), home);
+      assertEquals(0, first.exit(), first.err());
+      assertTrue(first.err().contains("still needed: 1"), first.err());
+      Ran second =
+          run("keyserver", "unseal", "--share", "--share-file", shares.resolve("share-1"), home);
+      assertTrue(second.err().contains("is open"), second.err());
+      assertEquals("open\n", run("keyserver", "status", home).out());
+    } finally {
+      stop(server);
+    }
+  }
+
+  @Test
+  void certificatesAreListedShownAndRevoked() {
+    Path ca = directory.resolve("ca");
+    assertEquals(0, run("ca", "init", "--name", "Ours", ca).exit());
+    assertEquals(0, run("ca", "issue", "--out", directory, ca, "endpoint:node1").exit());
+    Ran again = run("ca", "issue", "--out", directory, ca, "endpoint:node1");
+    assertEquals(11, again.exit());
+    assertTrue(again.err().contains("exists already"), again.err());
+    Ran shown = run("ca", "show", directory.resolve("node1.pem"));
+    assertTrue(shown.out().contains("endpoint:node1"), shown.out());
+    assertTrue(run("ca", "show", ca).out().contains("CN=Ours"));
+    assertTrue(run("ca", "list", ca).out().contains("valid"));
+    assertEquals(0, run("ca", "revoke", ca, "endpoint:node1").exit());
+    assertTrue(run("ca", "list", "--json", ca).out().contains("\"state\":\"revoked\""));
+    assertEquals(0, run("ca", "renew-list", ca).exit());
+    assertTrue(run("ca", "list", ca).out().contains("revoked"), "renewing forgets nothing");
+  }
+
+  @Test
+  void mistakesGetASentenceAnExitCodeAndNoStackTrace() throws IOException {
+    Path shortOne = Files.writeString(directory.resolve("short"), "short\n");
+    Path empty = Files.writeString(directory.resolve("empty"), "");
+    Object[][] mistakes = {
+      {1, "ca"},
+      {1, "ca", "frobnicate"},
+      {1, "ca", "issue", directory, "alice"},
+      {11, "ca", "issue", directory, "client:alice"},
+      {11, "ca", "list", directory.resolve("none")},
+      {11, "ca", "show", directory.resolve("none")},
+      {1, "keyserver"},
+      {1, "keyserver", "init", "--quorum", "two", home},
+      {1, "keyserver", "init", "--quorum", "4/3", home},
+      {1, "keyserver", "init", "--listen", "nowhere", home},
+      {1, "keyserver", "init", "--passphrase-file", shortOne, home},
+      {11, "keyserver", "init", "--passphrase-file", empty, home},
+      {11, "keyserver", "init", "--passphrase-file", directory.resolve("none"), home},
+      {11, "keyserver", "init", "--passphrase-file", passphrase, directory},
+      {11, "keyserver", "run", directory},
+      {11, "keyserver", "status", directory.resolve("none")},
+      {11, "audit", "verify", directory.resolve("none")},
+      {1, "audit", "verify", "--head", "7", directory},
+    };
+    for (Object[] mistake : mistakes) {
+      Object[] words = java.util.Arrays.copyOfRange(mistake, 1, mistake.length);
+      Ran ran = run(words);
+      String what = List.of(words) + " said: " + ran.err();
+      assertEquals(mistake[0], ran.exit(), what);
+      assertTrue(ran.err().startsWith("coffer: "), what);
+      assertFalse(ran.err().contains("Exception"), what);
+      assertFalse(ran.err().contains("unexpected"), what);
+    }
+  }
+
+  @Test
+  void theCommandLineFindsTheCommandsAndPassesEverythingOn() {
+    Set<String> names = new TreeSet<>();
+    for (ExtraCommand command : ServiceLoader.load(ExtraCommand.class)) {
+      CommandLine line = new CommandLine(command);
+      names.add(line.getCommandName());
+      line.setUnmatchedOptionsArePositionalParams(false);
+      if (line.getCommandName().equals("ca")) {
+        assertEquals(0, line.execute("init", "--name", "X", directory.resolve("x").toString()));
+        assertTrue(Files.exists(directory.resolve("x/ca.key")));
+        assertEquals(1, line.execute("init", "--wrong"));
+      }
+    }
+    assertEquals(Set.of("audit", "ca", "keyserver"), names);
+  }
+}

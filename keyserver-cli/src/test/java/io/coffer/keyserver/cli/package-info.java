@@ -1,0 +1,4 @@
+@NullMarked
+package io.coffer.keyserver.cli;
+
+import org.jspecify.annotations.NullMarked;
