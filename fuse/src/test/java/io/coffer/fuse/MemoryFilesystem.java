@@ -1,5 +1,6 @@
 package io.coffer.fuse;
 
+import io.coffer.posix.Credentials;
 import io.coffer.posix.Errno;
 import io.coffer.posix.ErrnoException;
 import io.coffer.posix.FileStatus;
@@ -38,8 +39,8 @@ class MemoryFilesystem implements Filesystem {
           id,
           mode,
           1,
-          0,
-          0,
+          Credentials.uid(),
+          Credentials.gid(),
           0,
           content.length + (long) target.length,
           8,
@@ -54,6 +55,10 @@ class MemoryFilesystem implements Filesystem {
   final AtomicBoolean closed = new AtomicBoolean();
   final AtomicLong forgotten = new AtomicLong();
   volatile long lockHolder;
+
+  /** How long a status is valid; a name at least a second. */
+  volatile long validNanos;
+
   private final Map<Long, Node> nodes = new ConcurrentHashMap<>();
   private final AtomicLong ids = new AtomicLong(1);
 
@@ -73,8 +78,9 @@ class MemoryFilesystem implements Filesystem {
     return new String(name, StandardCharsets.ISO_8859_1);
   }
 
-  private static EntryReply reply(Node node) {
-    return new EntryReply(node.id, 1, node.status(), 1_000_000_000L, 0);
+  private EntryReply reply(Node node) {
+    return new EntryReply(
+        node.id, 1, node.status(), Math.max(validNanos, 1_000_000_000L), validNanos);
   }
 
   private Node make(long parent, byte[] name, int mode) throws ErrnoException {
@@ -105,7 +111,7 @@ class MemoryFilesystem implements Filesystem {
 
   @Override
   public StatusReply status(Caller caller, long id, long handle) {
-    return new StatusReply(node(id).status(), 0);
+    return new StatusReply(node(id).status(), validNanos);
   }
 
   @Override
@@ -123,7 +129,7 @@ class MemoryFilesystem implements Filesystem {
     if (modified != null && !modified.equals(Timestamp.NOW)) {
       node.modified = modified;
     }
-    return new StatusReply(node.status(), 0);
+    return new StatusReply(node.status(), validNanos);
   }
 
   @Override

@@ -162,7 +162,11 @@ final class ControlSocket implements AutoCloseable {
     } catch (ErrnoException e) {
       return new Answer("", e.errno(), e.getMessage(), warning);
     } catch (RuntimeException e) {
-      LOG.log(System.Logger.Level.ERROR, "control socket request failed unexpectedly", e);
+      // Not the message, which could hold a path.
+      LOG.log(
+          System.Logger.Level.ERROR,
+          "a request at the control socket failed unexpectedly: {0}",
+          e.getClass().getName());
       return new Answer("", Errno.EIO, "internal error", warning);
     }
   }
