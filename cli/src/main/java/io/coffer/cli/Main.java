@@ -1,11 +1,15 @@
 package io.coffer.cli;
 
+import picocli.CommandLine;
+
 /** Where the program begins. */
 public final class Main {
   private Main() {}
 
   /** Ends the virtual machine with the command's exit code. */
   public static void main(String[] args) {
-    System.out.println("Coffer 0.1.0");
+    Ui ui = Ui.standard();
+    CommandLine commandLine = CofferCommand.commandLine(ui);
+    Interruption.exit(commandLine.execute(args));
   }
 }

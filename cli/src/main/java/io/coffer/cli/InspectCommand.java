@@ -1,0 +1,165 @@
+package io.coffer.cli;
+
+import io.coffer.crypto.SecretBytes;
+import io.coffer.format.gocryptfs.GocryptfsCipher;
+import io.coffer.format.gocryptfs.GocryptfsConfig;
+import io.coffer.keys.GocryptfsVolume;
+import io.coffer.keys.VolumeException;
+import java.io.EOFException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.HexFormat;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code coffer inspect}: a stored file from outside. */
+@Command(
+    name = "inspect",
+    sortOptions = false,
+    description = {
+      "Show the header and the blocks of one stored (encrypted) file. Needs no password.",
+      "",
+      "The cipher is that of the volume around the file, if it is inside one."
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  coffer inspect secret.coffer/5o_WSYN-Tn59W3vrPiHXEA",
+      "  coffer inspect --show-master-key secret.coffer/gocryptfs.conf"
+    })
+final class InspectCommand extends BaseCommand {
+  private static final int DIRECTORY_IV_BYTES = 16;
+
+  @Option(
+      names = "--content-cipher",
+      paramLabel = "CIPHER",
+      converter = CipherChoice.class,
+      completionCandidates = CipherChoice.Candidates.class,
+      description = "Take the file for one of this cipher: aes-gcm, aes-siv, xchacha20-poly1305.")
+  private @Nullable GocryptfsCipher cipher;
+
+  @Option(
+      names = "--show-master-key",
+      description =
+          "FILE is a configuration: ask for the password and print the master key, which opens"
+              + " the volume without it.")
+  private boolean showMasterKey;
+
+  @Mixin private KeyOptions keys = new KeyOptions();
+
+  @Parameters(paramLabel = "FILE", description = "The stored file.")
+  private Path file = Path.of(".");
+
+  InspectCommand(Ui ui) {
+    super(ui);
+  }
+
+  @Override
+  ExitCode run() throws CommandException, VolumeException, IOException {
+    if (showMasterKey) {
+      try (SecretBytes masterKey = keys.unlock(GocryptfsVolume.load(file), ui)) {
+        Volumes.writeMasterKey(masterKey, "", ui);
+      }
+      return ExitCode.OK;
+    }
+    if (!Files.isRegularFile(file)) {
+      throw new CommandException(
+          ExitCode.OTHER,
+          file
+              + (Files.exists(file)
+                  ? " is not a file: only the contents of files can be inspected"
+                  : " does not exist"));
+    }
+    String name = String.valueOf(file.getFileName());
+    if (name.startsWith(GocryptfsConfig.FILE_NAME)
+        || name.equals(GocryptfsConfig.REVERSE_FILE_NAME)) {
+      throw new CommandException(
+          ExitCode.USAGE,
+          file + " is the configuration of a volume",
+          "coffer info --config " + Shell.quote(file.toString()) + " .");
+    }
+    try {
+      inspect(name);
+    } catch (EOFException e) {
+      throw new CommandException(ExitCode.OTHER, file + " is damaged: " + e.getMessage());
+    } catch (NoSuchFileException e) {
+      throw new CommandException(ExitCode.OTHER, file + " does not exist");
+    }
+    return ExitCode.OK;
+  }
+
+  private void inspect(String name) throws CommandException, VolumeException, IOException {
+    HexFormat hex = HexFormat.of();
+    if (name.equals("gocryptfs.diriv")) {
+      byte[] iv = StoredFile.header(file);
+      ui.out().println("Directory IV: " + hex.formatHex(iv));
+      if (iv.length != DIRECTORY_IV_BYTES) {
+        throw new CommandException(
+            ExitCode.OTHER,
+            file + " is damaged: it has " + Files.size(file) + " bytes instead of 16",
+            "coffer check --repair DIR");
+      }
+      return;
+    }
+    if (name.startsWith("gocryptfs.longname.") && name.endsWith(".name")) {
+      ui.out().println("Full stored name: " + Files.readString(file));
+      return;
+    }
+    byte[] header = StoredFile.header(file);
+    if (header.length == 0) {
+      ui.out().println("An empty file.");
+      return;
+    }
+    if (header.length < StoredFile.HEADER_BYTES) {
+      throw new CommandException(
+          ExitCode.OTHER,
+          file + " is damaged: it has " + header.length + " bytes, fewer than a header's 18");
+    }
+    int version = (header[0] & 0xff) << 8 | (header[1] & 0xff);
+    if (version != GocryptfsConfig.VERSION) {
+      throw new CommandException(
+          ExitCode.OTHER,
+          file
+              + " is no stored file: its header has version "
+              + version
+              + " instead of "
+              + GocryptfsConfig.VERSION);
+    }
+    GocryptfsCipher used = cipher == null ? cipherAround() : cipher;
+    ui.out()
+        .printf(
+            "Header: version %d, file ID %s (blocks as %s)%n",
+            version, hex.formatHex(header, 2, header.length), used.displayName());
+    long[] plain = {0};
+    StoredFile.blocks(
+        file,
+        used,
+        block -> {
+          plain[0] += block.length() - StoredFile.overheadBytes(used);
+          ui.out()
+              .printf(
+                  "Block %6d: offset %10d, %4d bytes, %s%n",
+                  block.index(),
+                  block.offset(),
+                  block.length(),
+                  block.hole() ? "a hole" : "nonce " + block.nonce() + ", tag " + block.tag());
+        });
+    ui.out().printf("Plain size: %d bytes, stored size: %d%n", plain[0], Files.size(file));
+  }
+
+  /** The cipher of the volume that the file is in; AES-GCM if it is in none. */
+  private GocryptfsCipher cipherAround() throws VolumeException {
+    for (Path at = file.toAbsolutePath().getParent(); at != null; at = at.getParent()) {
+      Path config = at.resolve(GocryptfsConfig.FILE_NAME);
+      if (Files.isRegularFile(config)) {
+        return GocryptfsVolume.load(config).config().cipher();
+      }
+    }
+    return GocryptfsCipher.AES_GCM;
+  }
+}

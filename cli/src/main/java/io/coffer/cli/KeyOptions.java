@@ -1,0 +1,115 @@
+package io.coffer.cli;
+
+import io.coffer.crypto.SecretBytes;
+import io.coffer.keys.GocryptfsVolume;
+import io.coffer.keys.MasterKeyText;
+import io.coffer.keys.PasswordSource;
+import io.coffer.keys.VolumeException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Option;
+
+/** Where the password or the master key comes from. */
+final class KeyOptions {
+  @Option(
+      names = "--password-file",
+      paramLabel = "FILE",
+      description =
+          "Take the password from the first line of FILE. Given more than once, the lines are"
+              + " joined.")
+  private List<Path> passwordFiles = new ArrayList<>();
+
+  @Option(
+      names = "--password-command",
+      paramLabel = "COMMAND",
+      description =
+          "Take the password from the first line that COMMAND prints. Split at spaces; given more"
+              + " than once, each is one argument and nothing is split.")
+  private List<String> passwordCommand = new ArrayList<>();
+
+  @Option(
+      names = "--master-key",
+      paramLabel = "HEX",
+      description =
+          "Use the master key that was printed when the volume was made, instead of the password."
+              + " 'stdin' or '-' reads it from standard input, where no other user can see it.")
+  private @Nullable String masterKey;
+
+  /** Is the key given as it is, without a password? */
+  boolean hasMasterKey() {
+    return masterKey != null;
+  }
+
+  /** At most one source may be given. */
+  void check() throws CommandException {
+    int sources =
+        (passwordFiles.isEmpty() ? 0 : 1)
+            + (passwordCommand.isEmpty() ? 0 : 1)
+            + (masterKey == null ? 0 : 1);
+    if (sources > 1) {
+      throw new CommandException(
+          ExitCode.USAGE,
+          "only one of --password-file, --password-command and --master-key can be given");
+    }
+  }
+
+  void addPasswordFile(Path file) {
+    passwordFiles.add(file);
+  }
+
+  void addPasswordCommand(String word) {
+    passwordCommand.add(word);
+  }
+
+  void masterKey(String text) {
+    masterKey = text;
+  }
+
+  /** The volume's master key; the caller closes it. */
+  SecretBytes unlock(GocryptfsVolume volume, Ui ui) throws CommandException {
+    try {
+      SecretBytes given = givenMasterKey(ui);
+      if (given != null) {
+        return given;
+      }
+      try (SecretBytes password = password(ui.typedPassword("Password: "))) {
+        return volume.unlock(password);
+      }
+    } catch (VolumeException e) {
+      throw CommandException.of(e);
+    }
+  }
+
+  /** The key of {@code --master-key}, or null. */
+  @Nullable SecretBytes givenMasterKey(Ui ui) throws CommandException {
+    String text = masterKey;
+    if (text == null) {
+      return null;
+    }
+    try {
+      if (text.equals("stdin") || text.equals("-")) {
+        String prompt = "Master key: ";
+        try (SecretBytes line = ui.typedPassword(prompt).read()) {
+          return MasterKeyText.parse(line);
+        }
+      }
+      return MasterKeyText.parse(text.getBytes(StandardCharsets.UTF_8));
+    } catch (VolumeException e) {
+      throw CommandException.of(e);
+    }
+  }
+
+  /** The password from the options, else from the given source. */
+  SecretBytes password(PasswordSource otherwise) throws VolumeException {
+    if (!passwordFiles.isEmpty()) {
+      return PasswordSource.files(passwordFiles).read();
+    }
+    if (!passwordCommand.isEmpty()) {
+      return PasswordSource.command(passwordCommand).read();
+    }
+    return otherwise.read();
+  }
+}
