@@ -1,15 +1,41 @@
 package io.coffer.cli;
 
-import picocli.CommandLine;
+import io.coffer.cli.gocryptfs.GocryptfsMain;
+import io.coffer.cli.gocryptfs.XrayMain;
 
-/** Where the program begins. */
+/**
+ * Where the program begins. The system property {@code coffer.program}, set by the launcher, is the
+ * name that it was called by; it decides which command line it has.
+ */
 public final class Main {
   private Main() {}
 
   /** Ends the virtual machine with the command's exit code. */
   public static void main(String[] args) {
-    Ui ui = Ui.standard();
-    CommandLine commandLine = CofferCommand.commandLine(ui);
-    Interruption.exit(commandLine.execute(args));
+    Interruption.exit(run(System.getProperty("coffer.program", "coffer"), args, Ui.standard()));
+  }
+
+  /** Runs one command line and returns the exit code. */
+  static int run(String program, String[] args, Ui ui) {
+    return switch (program) {
+      case "gocryptfs", "mount.gocryptfs", "mount.fuse.gocryptfs" ->
+          isDaemon(args) ? coffer(args, ui) : new GocryptfsMain(ui).run(args);
+      case "gocryptfs-xray" -> new XrayMain(ui).run(args);
+      case "mount.coffer", "mount.fuse.coffer" -> mount(args, ui);
+      default -> MountHelper.isCalledByMountFuse(args) ? mount(args, ui) : coffer(args, ui);
+    };
+  }
+
+  private static boolean isDaemon(String[] args) {
+    return args.length > 0 && args[0].equals(DaemonCommand.NAME);
+  }
+
+  private static int coffer(String[] args, Ui ui) {
+    return CofferCommand.commandLine(ui).execute(args);
+  }
+
+  private static int mount(String[] args, Ui ui) {
+    String[] command = MountHelper.toCommand(args);
+    return command == null ? ExitCode.OK.number() : coffer(command, ui);
   }
 }

@@ -1,0 +1,399 @@
+package io.coffer.cli;
+
+import io.coffer.cli.ViewSpec.Switch;
+import io.coffer.crypto.SecretBytes;
+import io.coffer.keys.GocryptfsVolume;
+import io.coffer.keys.VolumeException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Set;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code coffer mount}: opens a volume. */
+@Command(
+    name = "mount",
+    sortOptions = false,
+    description = {
+      "Mount the volume in DIR on MOUNTPOINT, where its files are seen decrypted.",
+      "",
+      "Returns when the view is usable; a process in the background serves it until it is"
+          + " unmounted by 'coffer unmount', umount or fusermount -u."
+    },
+    footer = {
+      "",
+      "Options of -o, for /etc/fstab: ro rw suid nosuid dev nodev exec noexec allow_other nonempty",
+      "  acl reverse shared_storage one_file_system idle=TIME config=FILE fsname=NAME",
+      "  password_file=FILE password_command=COMMAND force_owner=UID:GID control_socket=PATH",
+      "  context=... (SELinux); those of mount itself (noauto, nofail, user, x-...) are left to it.",
+      "",
+      "Examples:",
+      "  coffer mount secret.coffer secret",
+      "  coffer mount --init secret.coffer secret         make it first if it is not there",
+      "  coffer mount --idle 30m --password-command 'pass show coffer' secret.coffer secret",
+      "  coffer mount --reverse ~/project /mnt/backup     show ~/project encrypted"
+    })
+final class MountCommand extends BaseCommand {
+  private static final Pattern OWNER = Pattern.compile("\\d{1,9}:\\d{1,9}");
+
+  @Option(
+      names = "--init",
+      description =
+          "If DIR is missing or empty, first make a volume there; makes MOUNTPOINT too if it is"
+              + " missing.")
+  private boolean init;
+
+  @Mixin private NewVolumeOptions volumeOptions = new NewVolumeOptions();
+
+  @Option(
+      names = {"-r", "--read-only"},
+      description = "Allow no changes.")
+  private boolean readOnly;
+
+  @Option(
+      names = {"-f", "--foreground"},
+      description = "Do not go to the background; Ctrl-C unmounts.")
+  private boolean foreground;
+
+  @Option(
+      names = "--allow-other",
+      description =
+          "Let other users in, as far as permissions allow. Needs user_allow_other in"
+              + " /etc/fuse.conf unless you are root.")
+  private boolean allowOther;
+
+  @Option(
+      names = "--idle",
+      paramLabel = "TIME",
+      converter = Durations.class,
+      description = "Unmount after this time without use, such as 30s, 10m or 2h45m.")
+  private @Nullable Duration idle;
+
+  @Option(
+      names = "--reverse",
+      description = "DIR is a plain tree; show it encrypted, read-only, for backups.")
+  private boolean reverse;
+
+  @Option(
+      names = "--exclude",
+      paramLabel = "PATTERN",
+      description = "With --reverse: leave out what matches, as in a gitignore file.")
+  private List<String> excluded = new ArrayList<>();
+
+  @Option(
+      names = "--exclude-from",
+      paramLabel = "FILE",
+      description = "With --reverse: leave out what matches a line of FILE.")
+  private List<Path> excludedFrom = new ArrayList<>();
+
+  @Option(
+      names = "--one-file-system",
+      description = "With --reverse: leave out what is mounted inside DIR.")
+  private boolean oneFilesystem;
+
+  @Option(
+      names = "--shared-storage",
+      description =
+          "Others change the volume at the same time, from other machines: cache nothing that"
+              + " could be stale.")
+  private boolean sharedStorage;
+
+  @Option(names = "--acl", description = "Let the kernel enforce the POSIX ACLs of the store.")
+  private boolean acl;
+
+  @Option(
+      names = "--force-owner",
+      paramLabel = "UID:GID",
+      description = "Show all files as belonging to this user and group. Implies --allow-other.")
+  private @Nullable String owner;
+
+  @Option(
+      names = "--control-socket",
+      paramLabel = "PATH",
+      description = "Answer on a socket there which stored path belongs to which plain one.")
+  private @Nullable Path controlSocket;
+
+  @Option(
+      names = "--config",
+      paramLabel = "FILE",
+      description = "The configuration is FILE instead of inside DIR.")
+  private @Nullable Path config;
+
+  @Mixin private KeyOptions keys = new KeyOptions();
+
+  @Option(
+      names = "-o",
+      paramLabel = "OPTIONS",
+      description = "Options as in /etc/fstab, separated by commas; see below.")
+  private List<String> mountOptions = new ArrayList<>();
+
+  @Parameters(index = "0", paramLabel = "DIR", description = "The volume.")
+  private Path directory = Path.of(".");
+
+  @Parameters(index = "1", paramLabel = "MOUNTPOINT", description = "An empty directory.")
+  private Path mountPoint = Path.of(".");
+
+  private final Set<Switch> switches = EnumSet.noneOf(Switch.class);
+  private final List<String> kernelOptions = new ArrayList<>();
+  private @Nullable String source;
+  private boolean mayHoldFiles;
+  private boolean mustBeWritable;
+
+  MountCommand(Ui ui) {
+    super(ui);
+  }
+
+  @Override
+  ExitCode run() throws CommandException, VolumeException, IOException {
+    readMountOptions();
+    checkOptions();
+    boolean make = init && prepareInit();
+    GocryptfsVolume volume = make ? null : Volumes.open(directory, config, reverse);
+    checkMountPoint();
+    checkReadOnlyStore();
+    if (foreground) {
+      return serve(volume);
+    }
+    return start(volume);
+  }
+
+  private void checkOptions() throws CommandException {
+    keys.check();
+    if (owner != null && !OWNER.matcher(owner).matches()) {
+      throw new CommandException(
+          ExitCode.USAGE, "--force-owner takes UID:GID in numbers, not '" + owner + "'");
+    }
+    if (volumeOptions.isGiven() && !init) {
+      throw new CommandException(
+          ExitCode.USAGE, "options for a new volume have a meaning only together with --init");
+    }
+    if (!reverse && (!excluded.isEmpty() || !excludedFrom.isEmpty() || oneFilesystem)) {
+      throw new CommandException(
+          ExitCode.EXCLUDE,
+          "--exclude, --exclude-from and --one-file-system have a meaning only with --reverse");
+    }
+    if (MountPoint.isDescriptor(mountPoint) && !foreground) {
+      throw new CommandException(
+          ExitCode.USAGE, "a mount point that is a descriptor works only with --foreground");
+    }
+  }
+
+  /** With --init: makes missing directories; true if there is no volume yet. */
+  private boolean prepareInit() throws IOException, VolumeException {
+    Files.createDirectories(directory);
+    if (!MountPoint.isDescriptor(mountPoint) && Files.notExists(mountPoint)) {
+      Files.createDirectories(mountPoint);
+    }
+    Path file = config == null ? GocryptfsVolume.configFile(directory, reverse) : config;
+    if (Files.exists(file)) {
+      return false;
+    }
+    GocryptfsVolume.checkCreatable(directory, config, reverse);
+    return true;
+  }
+
+  private SecretBytes unlock(@Nullable GocryptfsVolume volume)
+      throws CommandException, VolumeException {
+    return volume == null
+        ? Volumes.make(directory, config, reverse, volumeOptions.toOptions(reverse), keys, ui)
+        : keys.unlock(volume, ui);
+  }
+
+  private ExitCode serve(@Nullable GocryptfsVolume volume)
+      throws CommandException, VolumeException, IOException {
+    try (SecretBytes masterKey = unlock(volume)) {
+      View view = View.mount(spec(volume), masterKey);
+      masterKey.close();
+      Interruption.onInterrupt(view::unmount);
+      ui.err().println("coffer: " + directory + " is open at " + mountPoint + "; Ctrl-C closes it");
+      view.awaitEnd();
+      return ExitCode.OK;
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return ExitCode.INTERRUPTED;
+    }
+  }
+
+  private ExitCode start(@Nullable GocryptfsVolume volume)
+      throws CommandException, VolumeException, IOException {
+    List<String> title = List.of(directory.toString(), mountPoint.toString());
+    try (DaemonChannel daemon = DaemonChannel.start(title);
+        SecretBytes masterKey = unlock(volume)) {
+      daemon.mount(spec(volume), masterKey);
+    }
+    if (ui.errIsTerminal()) {
+      ui.err().println("coffer: " + directory + " is open at " + mountPoint);
+      ui.err().println("  Close it: coffer unmount " + Shell.quote(mountPoint.toString()));
+    }
+    return ExitCode.OK;
+  }
+
+  private ViewSpec spec(@Nullable GocryptfsVolume known)
+      throws VolumeException, CommandException, IOException {
+    GocryptfsVolume volume = known == null ? Volumes.open(directory, config, reverse) : known;
+    set(Switch.REVERSE, reverse);
+    set(Switch.READ_ONLY, readOnly);
+    set(Switch.ALLOW_OTHER, allowOther || owner != null);
+    set(Switch.ACL, acl);
+    set(Switch.SHARED_STORAGE, sharedStorage);
+    set(Switch.ONE_FILESYSTEM, oneFilesystem);
+    Path real = directory.toRealPath();
+    List<String> patterns = new ArrayList<>(excluded);
+    for (Path file : excludedFrom) {
+      patterns.addAll(Files.readAllLines(file));
+    }
+    return new ViewSpec(
+        real,
+        MountPoint.isDescriptor(mountPoint) ? mountPoint : mountPoint.toRealPath(),
+        source == null ? real.toString() : source,
+        reverse ? "coffer-reverse" : "coffer",
+        "coffer",
+        volume.config().flags(),
+        volume.config().longNameMax(),
+        config == null,
+        switches,
+        owner,
+        idle == null || idle.isZero() || reverse ? null : idle,
+        controlSocket == null ? null : controlSocket.toAbsolutePath(),
+        kernelOptions,
+        List.of(),
+        patterns);
+  }
+
+  private void set(Switch one, boolean on) {
+    if (on) {
+      switches.add(one);
+    }
+  }
+
+  private void checkMountPoint() throws CommandException {
+    MountPoint.Problem problem = MountPoint.check(directory, mountPoint, mayHoldFiles, reverse);
+    if (problem == null) {
+      return;
+    }
+    String quoted = Shell.quote(mountPoint.toString());
+    throw switch (problem) {
+      case MISSING ->
+          new CommandException(
+              ExitCode.MOUNT_POINT,
+              "the mount point " + mountPoint + " does not exist",
+              "mkdir " + quoted);
+      case NOT_A_DIRECTORY ->
+          new CommandException(
+              ExitCode.MOUNT_POINT, "the mount point " + mountPoint + " is not a directory");
+      case NOT_EMPTY ->
+          new CommandException(
+              ExitCode.MOUNT_POINT,
+              "the mount point "
+                  + mountPoint
+                  + " is not empty: its files would be hidden, or a view is mounted there already",
+              "ls -A " + quoted);
+      case CONTAINS_VOLUME ->
+          new CommandException(
+              ExitCode.MOUNT_POINT,
+              "mounting on " + mountPoint + " would hide the volume " + directory + " itself");
+      case INSIDE_VOLUME ->
+          new CommandException(
+              ExitCode.MOUNT_POINT,
+              "the mount point " + mountPoint + " is inside the volume " + directory);
+      case DISCONNECTED ->
+          new CommandException(
+              ExitCode.MOUNT_POINT,
+              "a view is mounted on " + mountPoint + " whose process has died",
+              "coffer unmount " + quoted);
+      case NOT_ACCESSIBLE ->
+          new CommandException(
+              ExitCode.MOUNT_POINT, "the mount point " + mountPoint + " cannot be used by this user");
+    };
+  }
+
+  private void checkReadOnlyStore() throws CommandException {
+    if (readOnly || reverse || !MountPoint.isReadOnly(directory)) {
+      return;
+    }
+    if (mustBeWritable) {
+      throw new CommandException(
+          ExitCode.USAGE, directory + " is on a read-only filesystem and cannot be mounted rw");
+    }
+    ui.err().println("coffer: " + directory + " is on a read-only filesystem; mounting read-only");
+    readOnly = true;
+  }
+
+  private void readMountOptions() throws CommandException {
+    boolean noSetUserId = false;
+    boolean noDevices = false;
+    boolean writable = false;
+    for (String list : mountOptions) {
+      for (FstabOptions.Item item : FstabOptions.parse(list)) {
+        switch (item.name()) {
+          case "ro" -> readOnly = true;
+          case "rw" -> writable = true;
+          case "suid" -> switches.add(Switch.SET_USER_ID);
+          case "nosuid" -> noSetUserId = true;
+          case "dev" -> switches.add(Switch.DEVICES);
+          case "nodev" -> noDevices = true;
+          case "exec" -> {}
+          case "noexec" -> switches.add(Switch.NO_EXECUTION);
+          case "allow_other" -> allowOther = true;
+          case "nonempty" -> mayHoldFiles = true;
+          case "acl" -> acl = true;
+          case "reverse" -> reverse = true;
+          case "shared_storage", "sharedstorage" -> sharedStorage = true;
+          case "one_file_system" -> oneFilesystem = true;
+          case "idle" -> idle = duration(item);
+          case "config" -> config = Path.of(value(item));
+          case "fsname" -> source = value(item);
+          case "password_file", "passfile" -> keys.addPasswordFile(Path.of(value(item)));
+          case "password_command", "extpass" -> keys.addPasswordCommand(value(item));
+          case "force_owner" -> owner = value(item);
+          case "control_socket", "ctlsock" -> controlSocket = Path.of(value(item));
+          default -> {
+            if (!FstabOptions.isForKernel(item)) {
+              throw new CommandException(
+                  ExitCode.USAGE,
+                  "the mount option '" + item.text() + "' is not known",
+                  "coffer mount --help");
+            }
+            kernelOptions.add(item.text());
+          }
+        }
+      }
+    }
+    if (noSetUserId) {
+      switches.remove(Switch.SET_USER_ID);
+    }
+    if (noDevices) {
+      switches.remove(Switch.DEVICES);
+    }
+    // As everywhere, the safer one of a pair wins. mount(8) says rw where nothing was said.
+    mustBeWritable = false;
+    if (writable && !readOnly) {
+      mustBeWritable = mountOptions.stream().anyMatch(list -> list.equals("rw"));
+    }
+  }
+
+  private static String value(FstabOptions.Item item) throws CommandException {
+    if (item.value() == null || item.value().isEmpty()) {
+      throw new CommandException(
+          ExitCode.USAGE, "the mount option '" + item.name() + "' needs a value");
+    }
+    return item.value();
+  }
+
+  private static Duration duration(FstabOptions.Item item) throws CommandException {
+    try {
+      return Durations.parse(value(item));
+    } catch (IllegalArgumentException e) {
+      throw new CommandException(ExitCode.USAGE, String.valueOf(e.getMessage()));
+    }
+  }
+}

@@ -1,0 +1,110 @@
+package io.coffer.cli;
+
+import io.coffer.posix.ErrnoException;
+import io.coffer.posix.Flags;
+import io.coffer.posix.Linux;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+
+/** Looks at a mount point before anything is asked or mounted. */
+public final class MountPoint {
+  private static final long READ_ONLY = 1;
+  private static final int NOT_CONNECTED = 107;
+
+  /** What can be wrong with a mount point. */
+  public enum Problem {
+    MISSING,
+    NOT_A_DIRECTORY,
+    NOT_EMPTY,
+    /** Mounting there would hide the volume from its own view. */
+    CONTAINS_VOLUME,
+    /** The view would show itself inside the volume. */
+    INSIDE_VOLUME,
+    /** A view is mounted there whose process has died. */
+    DISCONNECTED,
+    NOT_ACCESSIBLE
+  }
+
+  private MountPoint() {}
+
+  /** Is it a descriptor that somebody else has mounted, as {@code /dev/fd/N}? */
+  public static boolean isDescriptor(Path mountPoint) {
+    return mountPoint.toString().startsWith("/dev/fd/");
+  }
+
+  /**
+   * Checks a mount point.
+   *
+   * @param directory the volume; must exist
+   * @return what is wrong, or null
+   */
+  public static @Nullable Problem check(
+      Path directory, Path mountPoint, boolean mayHoldFiles, boolean reverse) {
+    if (isDescriptor(mountPoint)) {
+      return null;
+    }
+    try {
+      if (!Linux.status(Flags.AT_FDCWD, pathBytes(mountPoint.toRealPath())).isDirectory()) {
+        return Problem.NOT_A_DIRECTORY;
+      }
+      Path at = mountPoint.toRealPath();
+      Path volume = directory.toRealPath();
+      if (volume.startsWith(at)) {
+        return Problem.CONTAINS_VOLUME;
+      }
+      if (at.startsWith(volume) && !reverse) {
+        return Problem.INSIDE_VOLUME;
+      }
+      if (mayHoldFiles) {
+        return null;
+      }
+      try (var entries = Files.newDirectoryStream(at)) {
+        return entries.iterator().hasNext() ? Problem.NOT_EMPTY : null;
+      }
+    } catch (ErrnoException e) {
+      return e.errno() == NOT_CONNECTED ? Problem.DISCONNECTED : Problem.NOT_ACCESSIBLE;
+    } catch (IOException e) {
+      return whyNot(mountPoint);
+    }
+  }
+
+  private static Problem whyNot(Path mountPoint) {
+    try {
+      Linux.status(Flags.AT_FDCWD, pathBytes(mountPoint));
+      return Problem.NOT_ACCESSIBLE;
+    } catch (ErrnoException e) {
+      return switch (e.errno()) {
+        case NOT_CONNECTED -> Problem.DISCONNECTED;
+        case io.coffer.posix.Errno.ENOENT -> Problem.MISSING;
+        case io.coffer.posix.Errno.ENOTDIR -> Problem.NOT_A_DIRECTORY;
+        default -> Problem.NOT_ACCESSIBLE;
+      };
+    }
+  }
+
+  /** Is the filesystem under a directory mounted read-only? */
+  public static boolean isReadOnly(Path directory) {
+    try {
+      int descriptor =
+          Linux.open(
+              Flags.AT_FDCWD,
+              pathBytes(directory.toAbsolutePath()),
+              Flags.O_PATH | Flags.O_DIRECTORY,
+              0);
+      try {
+        return (Linux.filesystemStatus(descriptor).flags() & READ_ONLY) != 0;
+      } finally {
+        Linux.close(descriptor);
+      }
+    } catch (ErrnoException e) {
+      return false;
+    }
+  }
+
+  private static byte[] pathBytes(Path path) {
+    return path.toString().getBytes(StandardCharsets.UTF_8);
+  }
+}

@@ -1,0 +1,153 @@
+package io.coffer.cli;
+
+import io.coffer.fuse.MountException;
+import io.coffer.mount.MountedView;
+import io.coffer.posix.Credentials;
+import io.coffer.posix.Errno;
+import io.coffer.posix.ErrnoException;
+import io.coffer.posix.Mounting;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code coffer unmount}: closes a view. */
+@Command(
+    name = "unmount",
+    aliases = "umount",
+    sortOptions = false,
+    description = {
+      "Close the view that is mounted on MOUNTPOINT.",
+      "",
+      "Everything that programs have written is in the volume when this returns. A view that is"
+          + " in use stays open unless --lazy is given."
+    },
+    footer = {"", "Examples:", "  coffer unmount secret", "  coffer unmount --lazy secret"})
+final class UnmountCommand extends BaseCommand {
+  @Option(
+      names = {"-z", "--lazy"},
+      description =
+          "Take the view away now even if files in it are open; it ends when they are closed.")
+  private boolean lazy;
+
+  @Parameters(paramLabel = "MOUNTPOINT", description = "Where the view is mounted.")
+  private Path mountPoint = Path.of(".");
+
+  UnmountCommand(Ui ui) {
+    super(ui);
+  }
+
+  @Override
+  ExitCode run() throws CommandException, IOException {
+    Path path = findMount();
+    try {
+      if (lazy) {
+        MountedView.unmount(path);
+      } else if (!unmount(path)) {
+        throw new CommandException(
+            ExitCode.MOUNT_POINT,
+            mountPoint + " is in use: a program has files open in it or works inside it",
+            "fuser -vm " + Shell.quote(mountPoint.toString()));
+      }
+    } catch (MountException e) {
+      throw new CommandException(ExitCode.MOUNT_POINT, String.valueOf(e.getMessage()));
+    }
+    return ExitCode.OK;
+  }
+
+  /** Unmounts; false if it is in use. */
+  private static boolean unmount(Path path) throws IOException, CommandException {
+    if (Credentials.effectiveUid() == 0) {
+      try {
+        Mounting.unmount(path.toString(), 0);
+        return true;
+      } catch (ErrnoException e) {
+        if (e.errno() == Errno.EBUSY) {
+          return false;
+        }
+        throw e;
+      }
+    }
+    for (String helper : List.of("fusermount3", "fusermount")) {
+      try {
+        Process process =
+            new ProcessBuilder(helper, "-u", "--", path.toString())
+                .redirectErrorStream(true)
+                .start();
+        String said = new String(process.getInputStream().readAllBytes(), java.nio.charset.StandardCharsets.UTF_8);
+        if (process.waitFor() == 0) {
+          return true;
+        }
+        if (said.contains("busy")) {
+          return false;
+        }
+        throw new CommandException(ExitCode.MOUNT_POINT, said.strip());
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        return false;
+      } catch (IOException e) {
+        // Not installed under this name.
+      }
+    }
+    throw new CommandException(
+        ExitCode.MOUNT_POINT,
+        "fusermount3 is not installed; without it only root can unmount",
+        "sudo umount " + Shell.quote(path.toString()));
+  }
+
+  /** The mount point as the mount table has it. The view's process may have died. */
+  private Path findMount() throws CommandException, IOException {
+    Path absolute = mountPoint.toAbsolutePath().normalize();
+    Path real = realPath(absolute);
+    String type = null;
+    for (String line : Files.readAllLines(Path.of("/proc/self/mountinfo"))) {
+      // proc(5): ID parent major:minor root mount-point options ... - type source options
+      String[] fields = line.split(" ", -1);
+      Path at = Path.of(unescape(fields[4]));
+      if (at.equals(absolute) || at.equals(real)) {
+        for (int i = 6; i < fields.length - 1; i++) {
+          if (fields[i].equals("-")) {
+            type = fields[i + 1];
+          }
+        }
+      }
+    }
+    if (type == null) {
+      throw new CommandException(ExitCode.MOUNT_POINT, "nothing is mounted on " + mountPoint);
+    }
+    if (!type.startsWith("fuse.coffer") && !type.startsWith("fuse.gocryptfs")) {
+      throw new CommandException(
+          ExitCode.MOUNT_POINT,
+          "what is mounted on " + mountPoint + " is no view of a volume but " + type,
+          "umount " + Shell.quote(mountPoint.toString()));
+    }
+    return real == null ? absolute : real;
+  }
+
+  /** The real path, found by the parent, since the view itself may not answer. */
+  private static @Nullable Path realPath(Path absolute) {
+    Path parent = absolute.getParent();
+    Path name = absolute.getFileName();
+    try {
+      if (Files.isSymbolicLink(absolute)) {
+        return absolute.toRealPath();
+      }
+      return parent == null || name == null ? absolute : parent.toRealPath().resolve(name);
+    } catch (IOException e) {
+      return null;
+    }
+  }
+
+  /** The mount table writes space, tab, newline and backslash in octal. */
+  private static String unescape(String field) {
+    return field
+        .replace("\\040", " ")
+        .replace("\\011", "\t")
+        .replace("\\012", "\n")
+        .replace("\\134", "\\");
+  }
+}

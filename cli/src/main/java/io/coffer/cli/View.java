@@ -1,0 +1,179 @@
+package io.coffer.cli;
+
+import io.coffer.cli.ViewSpec.Switch;
+import io.coffer.crypto.SecretBytes;
+import io.coffer.format.gocryptfs.GocryptfsFormat;
+import io.coffer.fuse.MountException;
+import io.coffer.fuse.MountRequest;
+import io.coffer.mount.MountOptions;
+import io.coffer.mount.MountedView;
+import io.coffer.posix.ErrnoException;
+import io.coffer.posix.Processes;
+import io.coffer.store.LocalStore;
+import io.coffer.vfs.EncryptedFilesystem;
+import io.coffer.vfs.ExcludePatterns;
+import io.coffer.vfs.PathTranslator;
+import io.coffer.vfs.ReverseFilesystem;
+import io.coffer.vfs.ReverseOptions;
+import io.coffer.vfs.VirtualFilesystem;
+import java.time.Duration;
+
+/** A mounted view and what has to be closed with it. */
+final class View {
+  private static final System.Logger LOG = System.getLogger("io.coffer.cli");
+
+  /** How long the kernel may believe what it was told, if nobody else changes the store. */
+  private static final Duration BELIEVE = Duration.ofSeconds(1);
+
+  private final LocalStore store;
+  private final GocryptfsFormat format;
+  private final MountedView mounted;
+
+  private View(LocalStore store, GocryptfsFormat format, MountedView mounted) {
+    this.store = store;
+    this.format = format;
+    this.mounted = mounted;
+  }
+
+  /**
+   * Mounts; when it returns, the view is usable.
+   *
+   * @param masterKey the caller closes it
+   */
+  static View mount(ViewSpec spec, SecretBytes masterKey)
+      throws CommandException, InterruptedException {
+    protectProcess();
+    LocalStore store = null;
+    GocryptfsFormat format = null;
+    MountedView mounted = null;
+    try {
+      store = LocalStore.open(spec.directory());
+      format = new GocryptfsFormat(spec.config(), masterKey, !spec.has(Switch.NO_LONG_NAMES));
+      mounted = mount(spec, store, format);
+      return new View(store, format, mounted);
+    } catch (ErrnoException e) {
+      throw new CommandException(
+          ExitCode.VOLUME_DIRECTORY, "cannot open the volume: " + e.getMessage());
+    } catch (MountException e) {
+      String message = String.valueOf(e.getMessage());
+      throw new CommandException(
+          message.startsWith("Cannot open the control socket")
+              ? ExitCode.CONTROL_SOCKET
+              : ExitCode.FUSE,
+          message);
+    } catch (IllegalArgumentException e) {
+      throw new CommandException(ExitCode.EXCLUDE, String.valueOf(e.getMessage()));
+    } finally {
+      if (mounted == null) {
+        close(store, format);
+      }
+    }
+  }
+
+  private static MountedView mount(ViewSpec spec, LocalStore store, GocryptfsFormat format)
+      throws MountException, InterruptedException, ErrnoException {
+    MountOptions options = options(spec);
+    if (spec.has(Switch.REVERSE)) {
+      ReverseOptions reverse =
+          new ReverseOptions(
+              ExcludePatterns.of(spec.excludedPaths(), spec.excludedPatterns()),
+              spec.has(Switch.ONE_FILESYSTEM),
+              spec.configInTree());
+      return mount(new ReverseFilesystem(store, format, reverse), options);
+    }
+    return mount(new EncryptedFilesystem(store, format), options);
+  }
+
+  private static <F extends VirtualFilesystem & PathTranslator> MountedView mount(
+      F files, MountOptions options) throws MountException, InterruptedException {
+    return MountedView.mount(files, files, options);
+  }
+
+  private static MountOptions options(ViewSpec spec) {
+    boolean shared = spec.has(Switch.SHARED_STORAGE);
+    boolean readOnly = spec.has(Switch.READ_ONLY) || spec.has(Switch.REVERSE);
+    boolean allowOther = spec.has(Switch.ALLOW_OTHER);
+    MountRequest request =
+        new MountRequest(
+            spec.mountPoint(),
+            spec.source(),
+            spec.subtype(),
+            readOnly,
+            allowOther,
+            allowOther || spec.has(Switch.ACL),
+            spec.has(Switch.SET_USER_ID),
+            spec.has(Switch.DEVICES),
+            !spec.has(Switch.NO_EXECUTION),
+            spec.kernelOptions());
+    Duration believe = shared ? Duration.ZERO : BELIEVE;
+    return new MountOptions(
+        request,
+        spec.has(Switch.ACL),
+        believe,
+        believe,
+        believe,
+        !shared,
+        !spec.has(Switch.SERIALIZE_READS),
+        owner(spec),
+        spec.idle(),
+        spec.controlSocket());
+  }
+
+  private static MountOptions.@org.jspecify.annotations.Nullable Owner owner(ViewSpec spec) {
+    String owner = spec.owner();
+    if (owner == null) {
+      return null;
+    }
+    int colon = owner.indexOf(':');
+    return new MountOptions.Owner(
+        Integer.parseInt(owner.substring(0, colon)), Integer.parseInt(owner.substring(colon + 1)));
+  }
+
+  /** Modes come from whoever uses the view; memory that holds keys goes into no core file. */
+  private static void protectProcess() {
+    Processes.umask(0);
+    try {
+      Processes.forbidDumps();
+    } catch (ErrnoException e) {
+      LOG.log(
+          System.Logger.Level.WARNING, "memory cannot be kept out of core files: {0}", e.getMessage());
+    }
+    try {
+      Processes.raiseDescriptorLimit();
+    } catch (ErrnoException e) {
+      LOG.log(System.Logger.Level.DEBUG, "descriptor limit: {0}", e.getMessage());
+    }
+  }
+
+  /** Waits until the view has been unmounted, and closes everything. */
+  void awaitEnd() throws InterruptedException {
+    mounted.awaitUnmount();
+    close(store, format);
+  }
+
+  /** Unmounts, from the thread of an interruption; waits a few seconds for requests under way. */
+  void unmount() {
+    try {
+      mounted.unmount();
+    } catch (MountException e) {
+      LOG.log(System.Logger.Level.WARNING, String.valueOf(e.getMessage()));
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private static void close(
+      @org.jspecify.annotations.Nullable LocalStore store,
+      @org.jspecify.annotations.Nullable GocryptfsFormat format) {
+    if (format != null) {
+      format.close();
+    }
+    if (store != null) {
+      try {
+        store.close();
+      } catch (ErrnoException e) {
+        LOG.log(System.Logger.Level.WARNING, "the store: {0}", e.getMessage());
+      }
+    }
+  }
+}
