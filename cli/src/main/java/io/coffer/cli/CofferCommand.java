@@ -71,11 +71,18 @@ public final class CofferCommand implements Runnable {
   private static List<BaseCommand> commands(Ui ui) {
     return List.of(
         new InitCommand(ui),
+        new MountCommand(ui),
+        new UnmountCommand(ui),
         new PasswdCommand(ui),
         new InfoCommand(ui),
+        new CheckCommand(ui),
         new InspectCommand(ui),
+        new EncryptCommand(ui),
+        new DecryptCommand(ui),
         new SpeedCommand(ui),
-        new CompletionCommand(ui));
+        new CompletionCommand(ui),
+        new DaemonCommand(ui),
+        new WarmUpCommand(ui));
   }
 
   /** Without a command, says what there is. */

@@ -23,7 +23,7 @@ import org.jspecify.annotations.Nullable;
  * Request, to its standard input: the {@link ViewSpec}, then 32 bytes of master key. Answer, from
  * its standard output: one byte 0, or the exit code, a message and a suggestion.
  */
-final class DaemonChannel implements AutoCloseable {
+public final class DaemonChannel implements AutoCloseable {
   private static final String UNKNOWN = "the process behind the view ended unexpectedly";
 
   private final Process process;
@@ -38,7 +38,7 @@ final class DaemonChannel implements AutoCloseable {
    *
    * @param title what a listing of processes shall show: volume and mount point
    */
-  static DaemonChannel start(List<String> title) throws CommandException {
+  public static DaemonChannel start(List<String> title) throws CommandException {
     List<String> command = new ArrayList<>();
     String launcher = System.getProperty("coffer.launcher");
     if (launcher != null) {
@@ -72,12 +72,12 @@ final class DaemonChannel implements AutoCloseable {
   }
 
   /** The daemon's process id. */
-  long pid() {
+  public long pid() {
     return process.pid();
   }
 
   /** Hands over and waits until the view is usable. From then on the daemon is on its own. */
-  void mount(ViewSpec spec, SecretBytes masterKey) throws CommandException {
+  public void mount(ViewSpec spec, SecretBytes masterKey) throws CommandException {
     try (DataOutputStream out =
             new DataOutputStream(new BufferedOutputStream(process.getOutputStream()));
         DataInputStream in = new DataInputStream(process.getInputStream())) {

@@ -8,7 +8,7 @@ import java.util.Deque;
  * process ends with {@link ExitCode#INTERRUPTED}. The virtual machine handles these signals as a
  * shutdown; a shutdown that comes from {@link #exit} runs nothing. Thread-safe.
  */
-final class Interruption {
+public final class Interruption {
   private static final Interruption INSTANCE = new Interruption();
 
   private final Deque<Cleanup> cleanups = new ArrayDeque<>();
@@ -18,20 +18,21 @@ final class Interruption {
   private Interruption() {}
 
   /** Something to do on interruption, until it is cancelled. */
-  static final class Cleanup {
+  public static final class Cleanup {
     private final Runnable action;
 
     private Cleanup(Runnable action) {
       this.action = action;
     }
 
-    void cancel() {
+    /** Forgets it. */
+    public void cancel() {
       INSTANCE.remove(this);
     }
   }
 
   /** Registers a cleanup. It runs in a thread of its own while the others go on. */
-  static Cleanup onInterrupt(Runnable action) {
+  public static Cleanup onInterrupt(Runnable action) {
     return INSTANCE.add(action);
   }
 

@@ -32,13 +32,13 @@ public final class LogSink extends System.LoggerFinder {
   }
 
   /** Sends all further lines to the log of the system. */
-  static void useSystemLog(String identity) {
+  public static void useSystemLog(String identity) {
     SystemLog log = new SystemLog(identity);
     target = (level, line) -> log.write(priority(level), line);
   }
 
   /** Lines on standard error are given as they are, as gocryptfs does. */
-  static void usePlainLines() {
+  public static void usePlainLines() {
     target = (level, line) -> System.err.println(line);
   }
 

@@ -276,7 +276,7 @@ final class MountCommand extends BaseCommand {
   }
 
   private void checkMountPoint() throws CommandException {
-    MountPoint.Problem problem = MountPoint.check(directory, mountPoint, mayHoldFiles, reverse);
+    MountPoint.Problem problem = MountPoint.check(directory, mountPoint, mayHoldFiles);
     if (problem == null) {
       return;
     }

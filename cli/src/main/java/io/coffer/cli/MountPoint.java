@@ -1,5 +1,6 @@
 package io.coffer.cli;
 
+import io.coffer.posix.Errno;
 import io.coffer.posix.ErrnoException;
 import io.coffer.posix.Flags;
 import io.coffer.posix.Linux;
@@ -42,7 +43,7 @@ public final class MountPoint {
    * @return what is wrong, or null
    */
   public static @Nullable Problem check(
-      Path directory, Path mountPoint, boolean mayHoldFiles, boolean reverse) {
+      Path directory, Path mountPoint, boolean mayHoldFiles) {
     if (isDescriptor(mountPoint)) {
       return null;
     }
@@ -55,7 +56,7 @@ public final class MountPoint {
       if (volume.startsWith(at)) {
         return Problem.CONTAINS_VOLUME;
       }
-      if (at.startsWith(volume) && !reverse) {
+      if (at.startsWith(volume)) {
         return Problem.INSIDE_VOLUME;
       }
       if (mayHoldFiles) {
@@ -78,8 +79,8 @@ public final class MountPoint {
     } catch (ErrnoException e) {
       return switch (e.errno()) {
         case NOT_CONNECTED -> Problem.DISCONNECTED;
-        case io.coffer.posix.Errno.ENOENT -> Problem.MISSING;
-        case io.coffer.posix.Errno.ENOTDIR -> Problem.NOT_A_DIRECTORY;
+        case Errno.ENOENT -> Problem.MISSING;
+        case Errno.ENOTDIR -> Problem.NOT_A_DIRECTORY;
         default -> Problem.NOT_ACCESSIBLE;
       };
     }

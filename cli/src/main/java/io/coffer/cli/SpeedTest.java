@@ -16,7 +16,7 @@ import java.util.ArrayList;
 import java.util.List;
 
 /** How fast one processor core seals and opens contents, in memory. */
-final class SpeedTest {
+public final class SpeedTest {
   /** What the kernel writes at once. */
   private static final int REQUEST_BYTES = 128 << 10;
 
@@ -29,7 +29,7 @@ final class SpeedTest {
    * @param sealBytesPerSecond plain bytes a second when writing
    * @param openBytesPerSecond plain bytes a second when reading
    */
-  record Result(GocryptfsCipher cipher, double sealBytesPerSecond, double openBytesPerSecond) {}
+  public record Result(GocryptfsCipher cipher, double sealBytesPerSecond, double openBytesPerSecond) {}
 
   private interface Step {
     void run() throws BlockException;
@@ -38,7 +38,7 @@ final class SpeedTest {
   private SpeedTest() {}
 
   /** Takes about two seconds. */
-  static Result measure(GocryptfsCipher cipher) throws FormatException, BlockException {
+  public static Result measure(GocryptfsCipher cipher) throws FormatException, BlockException {
     try (SecretBytes key = SecretBytes.random(GocryptfsConfig.MASTER_KEY_BYTES);
         GocryptfsFormat format = new GocryptfsFormat(config(cipher), key, true);
         Arena arena = Arena.ofConfined()) {
@@ -87,7 +87,7 @@ final class SpeedTest {
   }
 
   /** The processor's name and whether it has instructions for AES, from /proc/cpuinfo. */
-  static String processor() {
+  public static String processor() {
     String name = System.getProperty("os.arch");
     boolean aes = false;
     try {

@@ -15,8 +15,9 @@ import java.util.HexFormat;
  * ID 16 bytes}, then blocks of {@code nonce || ciphertext || tag}, with AES-SIV {@code nonce || tag
  * || ciphertext} (docs/formats.md).
  */
-final class StoredFile {
-  static final int HEADER_BYTES = 18;
+public final class StoredFile {
+  /** Length of a header. */
+  public static final int HEADER_BYTES = 18;
   static final int PLAIN_BLOCK_BYTES = 4096;
   private static final int TAG_BYTES = 16;
 
@@ -29,10 +30,10 @@ final class StoredFile {
    * @param tag in hexadecimal
    * @param hole whether the block is all zero, which reads as zeros
    */
-  record Block(long index, long offset, int length, String nonce, String tag, boolean hole) {}
+  public record Block(long index, long offset, int length, String nonce, String tag, boolean hole) {}
 
   /** Takes the blocks, one by one. */
-  interface BlockSink {
+  public interface BlockSink {
     void accept(Block block) throws IOException;
   }
 
@@ -48,14 +49,14 @@ final class StoredFile {
   }
 
   /** The first bytes of the file, at most a header's. */
-  static byte[] header(Path file) throws IOException {
+  public static byte[] header(Path file) throws IOException {
     try (InputStream in = Files.newInputStream(file)) {
       return in.readNBytes(HEADER_BYTES);
     }
   }
 
   /** Reads the blocks behind the header. */
-  static void blocks(Path file, GocryptfsCipher cipher, BlockSink sink) throws IOException {
+  public static void blocks(Path file, GocryptfsCipher cipher, BlockSink sink) throws IOException {
     int nonceBytes = nonceBytes(cipher);
     ByteBuffer buffer = ByteBuffer.allocate(PLAIN_BLOCK_BYTES + overheadBytes(cipher));
     byte[] bytes = buffer.array();

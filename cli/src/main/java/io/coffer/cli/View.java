@@ -19,7 +19,7 @@ import io.coffer.vfs.VirtualFilesystem;
 import java.time.Duration;
 
 /** A mounted view and what has to be closed with it. */
-final class View {
+public final class View {
   private static final System.Logger LOG = System.getLogger("io.coffer.cli");
 
   /** How long the kernel may believe what it was told, if nobody else changes the store. */
@@ -40,7 +40,7 @@ final class View {
    *
    * @param masterKey the caller closes it
    */
-  static View mount(ViewSpec spec, SecretBytes masterKey)
+  public static View mount(ViewSpec spec, SecretBytes masterKey)
       throws CommandException, InterruptedException {
     protectProcess();
     LocalStore store = null;
@@ -146,13 +146,13 @@ final class View {
   }
 
   /** Waits until the view has been unmounted, and closes everything. */
-  void awaitEnd() throws InterruptedException {
+  public void awaitEnd() throws InterruptedException {
     mounted.awaitUnmount();
     close(store, format);
   }
 
   /** Unmounts, from the thread of an interruption; waits a few seconds for requests under way. */
-  void unmount() {
+  public void unmount() {
     try {
       mounted.unmount();
     } catch (MountException e) {

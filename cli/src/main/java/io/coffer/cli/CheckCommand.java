@@ -1,0 +1,172 @@
+package io.coffer.cli;
+
+import io.coffer.crypto.SecretBytes;
+import io.coffer.keys.GocryptfsVolume;
+import io.coffer.keys.VolumeException;
+import io.coffer.tree.Finding;
+import io.coffer.tree.VolumeCheck;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import tools.jackson.core.JsonGenerator;
+
+/** {@code coffer check}: reads a whole volume. */
+@Command(
+    name = "check",
+    sortOptions = false,
+    description = {
+      "Read everything in the volume in DIR and tell what is damaged: names, links, attributes and"
+          + " every block.",
+      "",
+      "Changes nothing without --repair. Nobody should write to the volume meanwhile."
+    },
+    footer = {
+      "",
+      "Exit code: 0 if everything can be read, 26 if something cannot.",
+      "",
+      "Examples:",
+      "  coffer check secret.coffer",
+      "  coffer check --repair secret.coffer",
+      "  coffer check --json --password-file ~/.pw secret.coffer"
+    })
+final class CheckCommand extends BaseCommand {
+  @Option(
+      names = "--repair",
+      description =
+          "Mend what can be mended without losing anything: what a crash left half-made, and empty"
+              + " directories that have lost their context.")
+  private boolean repair;
+
+  @Option(names = "--json", description = "Print JSON.")
+  private boolean json;
+
+  @Option(
+      names = "--config",
+      paramLabel = "FILE",
+      description = "The configuration is FILE instead of inside DIR.")
+  private @Nullable Path config;
+
+  @Mixin private KeyOptions keys = new KeyOptions();
+
+  @Parameters(paramLabel = "DIR", description = "The volume.")
+  private Path directory = Path.of(".");
+
+  CheckCommand(Ui ui) {
+    super(ui);
+  }
+
+  @Override
+  ExitCode run() throws CommandException, VolumeException, IOException {
+    keys.check();
+    GocryptfsVolume volume = Volumes.open(directory, config, false);
+    List<Finding> findings = new ArrayList<>();
+    VolumeCheck.Summary summary;
+    try (SecretBytes masterKey = keys.unlock(volume, ui);
+        OpenVolume open = OpenVolume.encrypted(directory, volume.config(), masterKey, true);
+        Progress progress = new Progress(ui, "checked")) {
+      summary =
+          VolumeCheck.run(
+              open.store(),
+              open.format(),
+              repair,
+              new VolumeCheck.Listener() {
+                @Override
+                public void found(Finding finding) {
+                  if (json) {
+                    findings.add(finding);
+                  } else {
+                    progress.clear();
+                    print(finding);
+                  }
+                }
+
+                @Override
+                public void progress(long files, long bytes) {
+                  progress.update(files, bytes);
+                }
+              });
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return ExitCode.INTERRUPTED;
+    }
+    if (json) {
+      printJson(findings, summary);
+    } else {
+      print(summary);
+    }
+    return summary.isClean() ? ExitCode.OK : ExitCode.CHECK_FAILED;
+  }
+
+  private static String word(Enum<?> value) {
+    return value.name().toLowerCase(Locale.ROOT).replace('_', '-');
+  }
+
+  private void print(Finding finding) {
+    String plain = finding.plainPath();
+    ui.out()
+        .println(
+            (finding.repaired() ? "repaired" : word(finding.severity()))
+                + ": "
+                + (plain == null ? "" : plain + " ")
+                + "("
+                + finding.storedPath()
+                + "): "
+                + finding.explanation()
+                + (finding.repairable() && !finding.repaired() ? " (--repair mends it)" : ""));
+  }
+
+  private void print(VolumeCheck.Summary s) {
+    ui.out()
+        .printf(
+            "Checked %d directories, %d files, %d links, %d others; %s of contents.%n",
+            s.directories(), s.files(), s.symlinks(), s.others(), Progress.size(s.bytes()));
+    if (s.isClean() && s.notes() == 0 && s.repaired() == 0) {
+      ui.out().println("No problems.");
+    } else {
+      ui.out()
+          .printf(
+              "%d errors, %d skipped, %d notes, %d repaired.%n",
+              s.errors(), s.skipped(), s.notes(), s.repaired());
+    }
+  }
+
+  private void printJson(List<Finding> findings, VolumeCheck.Summary s) {
+    try (JsonGenerator g = Json.generator(ui.out())) {
+      g.writeStartObject();
+      g.writeBooleanProperty("clean", s.isClean());
+      g.writeNumberProperty("directories", s.directories());
+      g.writeNumberProperty("files", s.files());
+      g.writeNumberProperty("symlinks", s.symlinks());
+      g.writeNumberProperty("others", s.others());
+      g.writeNumberProperty("bytes", s.bytes());
+      g.writeNumberProperty("errors", s.errors());
+      g.writeNumberProperty("skipped", s.skipped());
+      g.writeNumberProperty("notes", s.notes());
+      g.writeNumberProperty("repaired", s.repaired());
+      g.writeArrayPropertyStart("findings");
+      for (Finding finding : findings) {
+        g.writeStartObject();
+        g.writeStringProperty("severity", word(finding.severity()));
+        g.writeStringProperty("kind", word(finding.kind()));
+        g.writeStringProperty("storedPath", finding.storedPath());
+        if (finding.plainPath() != null) {
+          g.writeStringProperty("path", finding.plainPath());
+        }
+        g.writeStringProperty("explanation", finding.explanation());
+        g.writeBooleanProperty("repairable", finding.repairable());
+        g.writeBooleanProperty("repaired", finding.repaired());
+        g.writeEndObject();
+      }
+      g.writeEndArray();
+      g.writeEndObject();
+    }
+    ui.out().println();
+  }
+}
