@@ -36,7 +36,9 @@ final class CompletionCommand extends BaseCommand {
   @Override
   ExitCode run() {
     if (spec != null) {
-      ui.out().println("# Completion of coffer; load it with: source <(coffer completion " + shell + ")");
+      ui.out()
+          .println(
+              "# Completion of coffer; load it with: source <(coffer completion " + shell + ")");
       ui.out().print(AutoComplete.bash("coffer", spec.root().commandLine()));
       ui.out().flush();
     }

@@ -83,13 +83,12 @@ public final class DaemonChannel implements AutoCloseable {
         DataInputStream in = new DataInputStream(process.getInputStream())) {
       spec.write(out);
       out.flush();
-      masterKey.<@Nullable Void, IOException>read(
-          key -> {
-            // Not through the buffer, which would keep a copy.
-            process.getOutputStream().write(key);
-            process.getOutputStream().flush();
-            return null;
-          });
+      masterKey.<@Nullable Void, IOException>read(key -> {
+        // Not through the buffer, which would keep a copy.
+        process.getOutputStream().write(key);
+        process.getOutputStream().flush();
+        return null;
+      });
       readAnswer(in);
       running = true;
     } catch (IOException e) {

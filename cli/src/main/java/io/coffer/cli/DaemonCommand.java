@@ -34,8 +34,7 @@ final class DaemonCommand extends BaseCommand {
   @Override
   ExitCode run() throws IOException, CommandException {
     leaveTerminal();
-    DaemonChannel.Request request =
-        DaemonChannel.receive(new FileInputStream(FileDescriptor.in));
+    DaemonChannel.Request request = DaemonChannel.receive(new FileInputStream(FileDescriptor.in));
     if (request == null) {
       return ExitCode.OTHER;
     }
@@ -44,9 +43,11 @@ final class DaemonCommand extends BaseCommand {
     if (spec.has(ViewSpec.Switch.PLAIN_LOG)) {
       LogSink.usePlainLines();
     }
-    try (SecretBytes masterKey = request.masterKey()) {
-      View view = View.mount(spec, masterKey);
-      masterKey.close();
+    try {
+      View view;
+      try (SecretBytes masterKey = request.masterKey()) {
+        view = View.mount(spec, masterKey);
+      }
       Interruption.onInterrupt(view::unmount);
       DaemonChannel.answerReady(answer);
       if (!spec.has(ViewSpec.Switch.NO_SYSTEM_LOG)) {

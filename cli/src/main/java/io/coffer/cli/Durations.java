@@ -40,8 +40,7 @@ public final class Durations implements ITypeConverter<Duration> {
       at = part.end();
     }
     if (text.isEmpty() || at < text.length()) {
-      throw new IllegalArgumentException(
-          "'" + text + "' is no duration such as 30s, 10m or 2h45m");
+      throw new IllegalArgumentException("'" + text + "' is no duration such as 30s, 10m or 2h45m");
     }
     return sum;
   }

@@ -24,7 +24,11 @@ import picocli.CommandLine.Parameters;
           + " again after an interruption, it goes on where it was; files of the same size and"
           + " time are not copied twice. The volume must not be mounted for writing meanwhile."
     },
-    footer = {"", "Example:", "  coffer init secret.coffer && coffer encrypt results secret.coffer"})
+    footer = {
+      "",
+      "Example:",
+      "  coffer init secret.coffer && coffer encrypt results secret.coffer"
+    })
 final class EncryptCommand extends BaseCommand {
   @Option(
       names = "--config",

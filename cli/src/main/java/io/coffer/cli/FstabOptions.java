@@ -12,10 +12,31 @@ import org.jspecify.annotations.Nullable;
 final class FstabOptions {
   private static final Set<String> FOR_OTHERS =
       Set.of(
-          "defaults", "auto", "noauto", "user", "nouser", "users", "owner", "group", "nofail",
-          "_netdev", "relatime", "norelatime", "atime", "noatime", "strictatime", "nostrictatime",
-          "lazytime", "nolazytime", "diratime", "nodiratime", "async", "loud", "silent",
-          "default_permissions", "foreground");
+          "defaults",
+          "auto",
+          "noauto",
+          "user",
+          "nouser",
+          "users",
+          "owner",
+          "group",
+          "nofail",
+          "_netdev",
+          "relatime",
+          "norelatime",
+          "atime",
+          "noatime",
+          "strictatime",
+          "nostrictatime",
+          "lazytime",
+          "nolazytime",
+          "diratime",
+          "nodiratime",
+          "async",
+          "loud",
+          "silent",
+          "default_permissions",
+          "foreground");
 
   private static final Set<String> FOR_KERNEL =
       Set.of("context", "fscontext", "defcontext", "rootcontext", "max_read");

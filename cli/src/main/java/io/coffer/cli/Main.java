@@ -19,15 +19,11 @@ public final class Main {
   static int run(String program, String[] args, Ui ui) {
     return switch (program) {
       case "gocryptfs", "mount.gocryptfs", "mount.fuse.gocryptfs" ->
-          isDaemon(args) ? coffer(args, ui) : new GocryptfsMain(ui).run(args);
+          new GocryptfsMain(ui).run(args);
       case "gocryptfs-xray" -> new XrayMain(ui).run(args);
       case "mount.coffer", "mount.fuse.coffer" -> mount(args, ui);
       default -> MountHelper.isCalledByMountFuse(args) ? mount(args, ui) : coffer(args, ui);
     };
-  }
-
-  private static boolean isDaemon(String[] args) {
-    return args.length > 0 && args[0].equals(DaemonCommand.NAME);
   }
 
   private static int coffer(String[] args, Ui ui) {

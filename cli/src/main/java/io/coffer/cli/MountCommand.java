@@ -34,7 +34,8 @@ import picocli.CommandLine.Parameters;
       "Options of -o, for /etc/fstab: ro rw suid nosuid dev nodev exec noexec allow_other nonempty",
       "  acl reverse shared_storage one_file_system idle=TIME config=FILE fsname=NAME",
       "  password_file=FILE password_command=COMMAND force_owner=UID:GID control_socket=PATH",
-      "  context=... (SELinux); those of mount itself (noauto, nofail, user, x-...) are left to it.",
+      "  context=... (SELinux); those of mount itself (noauto, nofail, user, x-...) are left to"
+          + " it.",
       "",
       "Examples:",
       "  coffer mount secret.coffer secret",
@@ -210,9 +211,11 @@ final class MountCommand extends BaseCommand {
 
   private ExitCode serve(@Nullable GocryptfsVolume volume)
       throws CommandException, VolumeException, IOException {
-    try (SecretBytes masterKey = unlock(volume)) {
-      View view = View.mount(spec(volume), masterKey);
-      masterKey.close();
+    try {
+      View view;
+      try (SecretBytes masterKey = unlock(volume)) {
+        view = View.mount(spec(volume), masterKey);
+      }
       Interruption.onInterrupt(view::unmount);
       ui.err().println("coffer: " + directory + " is open at " + mountPoint + "; Ctrl-C closes it");
       view.awaitEnd();
@@ -312,7 +315,8 @@ final class MountCommand extends BaseCommand {
               "coffer unmount " + quoted);
       case NOT_ACCESSIBLE ->
           new CommandException(
-              ExitCode.MOUNT_POINT, "the mount point " + mountPoint + " cannot be used by this user");
+              ExitCode.MOUNT_POINT,
+              "the mount point " + mountPoint + " cannot be used by this user");
     };
   }
 

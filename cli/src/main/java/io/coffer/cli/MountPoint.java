@@ -42,8 +42,7 @@ public final class MountPoint {
    * @param directory the volume; must exist
    * @return what is wrong, or null
    */
-  public static @Nullable Problem check(
-      Path directory, Path mountPoint, boolean mayHoldFiles) {
+  public static @Nullable Problem check(Path directory, Path mountPoint, boolean mayHoldFiles) {
     if (isDescriptor(mountPoint)) {
       return null;
     }

@@ -41,7 +41,7 @@ public final class OpenVolume implements AutoCloseable {
 
   /** Opens an ordinary directory. */
   static OpenVolume plain(Path directory) throws ErrnoException {
-    return new OpenVolume(LocalStore.open(directory), PlainFormat.INSTANCE);
+    return new OpenVolume(LocalStore.open(directory), new PlainFormat());
   }
 
   public Store store() {

@@ -73,6 +73,7 @@ final class Progress implements AutoCloseable {
       value /= 1000;
       unit++;
     } while (value >= 1000 && unit < 4);
-    return String.format(Locale.ROOT, value < 10 ? "%.1f %cB" : "%.0f %cB", value, "kMGTP".charAt(unit));
+    return String.format(
+        Locale.ROOT, value < 10 ? "%.1f %cB" : "%.0f %cB", value, "kMGTP".charAt(unit));
   }
 }

@@ -29,7 +29,8 @@ public final class SpeedTest {
    * @param sealBytesPerSecond plain bytes a second when writing
    * @param openBytesPerSecond plain bytes a second when reading
    */
-  public record Result(GocryptfsCipher cipher, double sealBytesPerSecond, double openBytesPerSecond) {}
+  public record Result(
+      GocryptfsCipher cipher, double sealBytesPerSecond, double openBytesPerSecond) {}
 
   private interface Step {
     void run() throws BlockException;

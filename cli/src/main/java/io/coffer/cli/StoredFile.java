@@ -18,6 +18,7 @@ import java.util.HexFormat;
 public final class StoredFile {
   /** Length of a header. */
   public static final int HEADER_BYTES = 18;
+
   static final int PLAIN_BLOCK_BYTES = 4096;
   private static final int TAG_BYTES = 16;
 
@@ -30,7 +31,8 @@ public final class StoredFile {
    * @param tag in hexadecimal
    * @param hole whether the block is all zero, which reads as zeros
    */
-  public record Block(long index, long offset, int length, String nonce, String tag, boolean hole) {}
+  public record Block(
+      long index, long offset, int length, String nonce, String tag, boolean hole) {}
 
   /** Takes the blocks, one by one. */
   public interface BlockSink {

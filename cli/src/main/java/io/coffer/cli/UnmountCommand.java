@@ -78,7 +78,9 @@ final class UnmountCommand extends BaseCommand {
             new ProcessBuilder(helper, "-u", "--", path.toString())
                 .redirectErrorStream(true)
                 .start();
-        String said = new String(process.getInputStream().readAllBytes(), java.nio.charset.StandardCharsets.UTF_8);
+        String said =
+            new String(
+                process.getInputStream().readAllBytes(), java.nio.charset.StandardCharsets.UTF_8);
         if (process.waitFor() == 0) {
           return true;
         }

@@ -12,11 +12,11 @@ import io.coffer.posix.Processes;
 import io.coffer.store.LocalStore;
 import io.coffer.vfs.EncryptedFilesystem;
 import io.coffer.vfs.ExcludePatterns;
-import io.coffer.vfs.PathTranslator;
 import io.coffer.vfs.ReverseFilesystem;
 import io.coffer.vfs.ReverseOptions;
-import io.coffer.vfs.VirtualFilesystem;
+import io.coffer.vfs.ReversePaths;
 import java.time.Duration;
+import org.jspecify.annotations.Nullable;
 
 /** A mounted view and what has to be closed with it. */
 public final class View {
@@ -79,13 +79,16 @@ public final class View {
               ExcludePatterns.of(spec.excludedPaths(), spec.excludedPatterns()),
               spec.has(Switch.ONE_FILESYSTEM),
               spec.configInTree());
-      return mount(new ReverseFilesystem(store, format, reverse), options);
+      return MountedView.mount(
+          new ReverseFilesystem(store, format, reverse), new ReversePaths(store, format), options);
     }
-    return mount(new EncryptedFilesystem(store, format), options);
-  }
-
-  private static <F extends VirtualFilesystem & PathTranslator> MountedView mount(
-      F files, MountOptions options) throws MountException, InterruptedException {
+    EncryptedFilesystem files =
+        new EncryptedFilesystem(
+            store,
+            format,
+            EncryptedFilesystem.Options.defaults()
+                .withReadOnly(spec.has(Switch.READ_ONLY))
+                .withFileCapabilities(spec.has(Switch.SET_USER_ID)));
     return MountedView.mount(files, files, options);
   }
 
@@ -108,6 +111,8 @@ public final class View {
     Duration believe = shared ? Duration.ZERO : BELIEVE;
     return new MountOptions(
         request,
+        // Looked at before; a stale answer must not refuse what the user has asked for.
+        true,
         spec.has(Switch.ACL),
         believe,
         believe,
@@ -119,7 +124,7 @@ public final class View {
         spec.controlSocket());
   }
 
-  private static MountOptions.@org.jspecify.annotations.Nullable Owner owner(ViewSpec spec) {
+  private static MountOptions.@Nullable Owner owner(ViewSpec spec) {
     String owner = spec.owner();
     if (owner == null) {
       return null;
@@ -136,7 +141,9 @@ public final class View {
       Processes.forbidDumps();
     } catch (ErrnoException e) {
       LOG.log(
-          System.Logger.Level.WARNING, "memory cannot be kept out of core files: {0}", e.getMessage());
+          System.Logger.Level.WARNING,
+          "memory cannot be kept out of core files: {0}",
+          e.getMessage());
     }
     try {
       Processes.raiseDescriptorLimit();
@@ -163,8 +170,8 @@ public final class View {
   }
 
   private static void close(
-      @org.jspecify.annotations.Nullable LocalStore store,
-      @org.jspecify.annotations.Nullable GocryptfsFormat format) {
+      @Nullable LocalStore store,
+      @Nullable GocryptfsFormat format) {
     if (format != null) {
       format.close();
     }

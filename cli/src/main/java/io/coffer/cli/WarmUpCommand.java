@@ -56,11 +56,9 @@ final class WarmUpCommand extends BaseCommand {
             List.of("--version"),
             List.of("mount", "--help"),
             List.of("nonsense"),
-            List.of(
-                "init", "--scrypt-log-n", "10", "--password-file", password, volume.toString()),
+            List.of("init", "--scrypt-log-n", "10", "--password-file", password, volume.toString()),
             List.of("info", volume.toString()),
-            List.of(
-                "encrypt", "--password-file", password, plain.toString(), volume.toString()),
+            List.of("encrypt", "--password-file", password, plain.toString(), volume.toString()),
             List.of("check", "--password-file", password, volume.toString()),
             List.of("unmount", view.toString()))) {
       CofferCommand.commandLine(silent).execute(line.toArray(new String[0]));
@@ -70,8 +68,7 @@ final class WarmUpCommand extends BaseCommand {
   }
 
   /** What the daemon does; where there is no FUSE, only as far as it goes. */
-  private void mount(Path volume, Path view)
-      throws VolumeException, IOException, CommandException {
+  private void mount(Path volume, Path view) throws VolumeException, IOException, CommandException {
     GocryptfsVolume opened = GocryptfsVolume.open(volume, false);
     ByteArrayOutputStream pipe = new ByteArrayOutputStream();
     new ViewSpec(
@@ -91,9 +88,9 @@ final class WarmUpCommand extends BaseCommand {
             List.of(),
             List.of())
         .write(new DataOutputStream(pipe));
-    ViewSpec spec = ViewSpec.read(new DataInputStream(new ByteArrayInputStream(pipe.toByteArray())));
-    try (SecretBytes password =
-            SecretBytes.copyOf("warm-up".getBytes(StandardCharsets.US_ASCII));
+    ViewSpec spec =
+        ViewSpec.read(new DataInputStream(new ByteArrayInputStream(pipe.toByteArray())));
+    try (SecretBytes password = SecretBytes.copyOf("warm-up".getBytes(StandardCharsets.US_ASCII));
         SecretBytes masterKey = opened.unlock(password)) {
       View mounted = View.mount(spec, masterKey);
       try {

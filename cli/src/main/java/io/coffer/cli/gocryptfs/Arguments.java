@@ -31,20 +31,23 @@ final class Arguments {
         acl aessiv allow_other d debug deterministic-names dev devrandom exec f fg forcedecode \
         fsck fusedebug hh hkdf info init kernel_cache longnames nodev noexec nofail nonempty \
         noprealloc nosuid nosyslog noxattr one-file-system passwd plaintextnames q quiet raw64 \
-        reverse ro rw serialize_reads sharedstorage speed suid version wpanic xchacha zerokey"""
+        reverse ro rw serialize_reads sharedstorage speed suid version wpanic xchacha zerokey\
+        """
             .split(" ")) {
       kinds.put(name, Kind.BOOLEAN);
     }
     for (String name :
         """
         config context cpuprofile ctlsock fido2 force_owner fsname ko masterkey memprofile o \
-        openssl trace"""
+        openssl trace\
+        """
             .split(" ")) {
       kinds.put(name, Kind.TEXT);
     }
     for (String name :
         """
-        badname e ew exclude exclude-from exclude-wildcard extpass fido2-assert-option passfile"""
+        badname e ew exclude exclude-from exclude-wildcard extpass fido2-assert-option passfile\
+        """
             .split(" ")) {
       kinds.put(name, Kind.TEXTS);
     }

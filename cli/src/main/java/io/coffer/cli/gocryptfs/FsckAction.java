@@ -45,7 +45,11 @@ final class FsckAction {
       printer.warn("fsck: re-run this program as root to check all files!");
     }
     printer.result(
-        "fsck summary: " + summary.errors() + " corrupt files, " + summary.skipped() + " files skipped");
+        "fsck summary: "
+            + summary.errors()
+            + " corrupt files, "
+            + summary.skipped()
+            + " files skipped");
     return ExitCode.CHECK_FAILED;
   }
 

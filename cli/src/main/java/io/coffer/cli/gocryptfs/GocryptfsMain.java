@@ -4,7 +4,6 @@ import io.coffer.cli.ExitCode;
 import io.coffer.cli.SpeedTest;
 import io.coffer.cli.Ui;
 import io.coffer.cli.gocryptfs.Flags.HelpException;
-import io.coffer.format.BlockException;
 import io.coffer.format.FormatException;
 import io.coffer.format.gocryptfs.FeatureFlag;
 import io.coffer.format.gocryptfs.GocryptfsCipher;
@@ -91,7 +90,9 @@ public final class GocryptfsMain {
     if (count != 1) {
       throw new EndException(
           ExitCode.USAGE,
-          "The options -info, -init, -passwd, -fsck take exactly one argument, " + count + " given");
+          "The options -info, -init, -passwd, -fsck take exactly one argument, "
+              + count
+              + " given");
     }
     if (arguments.is("info")) {
       return info(session);
@@ -99,9 +100,7 @@ public final class GocryptfsMain {
     if (arguments.is("init")) {
       return new InitAction(session).run();
     }
-    return arguments.is("passwd")
-        ? new PasswdAction(session).run()
-        : new FsckAction(session).run();
+    return arguments.is("passwd") ? new PasswdAction(session).run() : new FsckAction(session).run();
   }
 
   private static Path cipherDir(Arguments arguments) throws EndException {
@@ -163,7 +162,7 @@ public final class GocryptfsMain {
                 cipher.displayName() + "-Java",
                 result.sealBytesPerSecond() / 1e6,
                 cipher == GocryptfsCipher.AES_SIV ? "" : "\t(selected in auto mode)"));
-      } catch (FormatException | BlockException e) {
+      } catch (FormatException e) {
         throw new EndException(
             ExitCode.OTHER, cipher.displayName() + " does not decrypt what it encrypted");
       }

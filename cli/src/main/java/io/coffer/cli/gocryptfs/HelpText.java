@@ -57,20 +57,19 @@ final class HelpText {
         .append(" (double dash).\n       A standalone \"--\" stops option parsing.\n\nOptions:\n");
     Arguments.known().entrySet().stream()
         .sorted(java.util.Map.Entry.comparingByKey())
-        .forEach(
-            entry ->
-                text.append("      --")
-                    .append(entry.getKey())
-                    .append(
-                        switch (entry.getValue()) {
-                          case BOOLEAN -> "";
-                          case TEXT -> " string";
-                          case TEXTS -> " string (repeatable)";
-                          case INTEGER -> " int";
-                          case BYTE -> " uint8";
-                          case DURATION -> " duration";
-                        })
-                    .append('\n'));
+        .forEach(entry ->
+            text.append("      --")
+                .append(entry.getKey())
+                .append(
+                    switch (entry.getValue()) {
+                      case BOOLEAN -> "";
+                      case TEXT -> " string";
+                      case TEXTS -> " string (repeatable)";
+                      case INTEGER -> " int";
+                      case BYTE -> " uint8";
+                      case DURATION -> " duration";
+                    })
+                .append('\n'));
     return text.toString();
   }
 }

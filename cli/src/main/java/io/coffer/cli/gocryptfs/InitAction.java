@@ -48,8 +48,7 @@ final class InitAction {
     }
     String suffix = session.reverse() ? "-reverse" : "";
     printer.info(
-        printer.green(
-            "The gocryptfs" + suffix + " filesystem has been created successfully."));
+        printer.green("The gocryptfs" + suffix + " filesystem has been created successfully."));
     printer.info(
         printer.grey(
             "You can now mount it using: gocryptfs"
@@ -104,8 +103,7 @@ final class InitAction {
   static void checkLogN(long logN, ExitCode code) throws EndException {
     if (logN < ScryptParameters.MIN_LOG_N) {
       throw new EndException(
-          code,
-          "Fatal: scryptn below " + ScryptParameters.MIN_LOG_N + " is too low to make sense");
+          code, "Fatal: scryptn below " + ScryptParameters.MIN_LOG_N + " is too low to make sense");
     }
     if (logN > ScryptParameters.MAX_LOG_N) {
       throw new EndException(

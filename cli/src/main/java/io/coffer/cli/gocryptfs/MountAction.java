@@ -96,7 +96,8 @@ final class MountAction {
       }
       Processes.signal(notify, SIGUSR1);
     } catch (ErrnoException e) {
-      throw new EndException(ExitCode.OTHER, "cannot notify process " + notify + ": " + e.getMessage());
+      throw new EndException(
+          ExitCode.OTHER, "cannot notify process " + notify + ": " + e.getMessage());
     }
   }
 
@@ -225,8 +226,7 @@ final class MountAction {
     Path cipherDir = session.cipherDir();
     String at = GoText.quoted(mountPoint.toString());
     String directory = GoText.quoted(cipherDir.toString());
-    MountPoint.Problem problem =
-        MountPoint.check(cipherDir, mountPoint, arguments.is("nonempty"));
+    MountPoint.Problem problem = MountPoint.check(cipherDir, mountPoint, arguments.is("nonempty"));
     if (problem == null) {
       return;
     }
@@ -234,24 +234,23 @@ final class MountAction {
         ExitCode.MOUNT_POINT,
         switch (problem) {
           case CONTAINS_VOLUME ->
-              "Mountpoint " + at + " would shadow cipherdir " + directory + ", this is not supported";
+              "Mountpoint "
+                  + at
+                  + " would shadow cipherdir "
+                  + directory
+                  + ", this is not supported";
           case INSIDE_VOLUME ->
               "Mountpoint "
                   + at
                   + " is contained in cipherdir "
                   + directory
                   + ", this is not supported";
-          case MISSING ->
-              "Invalid mountpoint: stat " + mountPoint + ": no such file or directory";
-          case NOT_A_DIRECTORY ->
-              "Invalid mountpoint: " + mountPoint + " is not a directory";
+          case MISSING -> "Invalid mountpoint: stat " + mountPoint + ": no such file or directory";
+          case NOT_A_DIRECTORY -> "Invalid mountpoint: " + mountPoint + " is not a directory";
           case NOT_EMPTY -> "Invalid mountpoint: directory " + mountPoint + " not empty";
           case DISCONNECTED ->
-              "Invalid mountpoint: stat "
-                  + mountPoint
-                  + ": transport endpoint is not connected";
-          case NOT_ACCESSIBLE ->
-              "Invalid mountpoint: stat " + mountPoint + ": permission denied";
+              "Invalid mountpoint: stat " + mountPoint + ": transport endpoint is not connected";
+          case NOT_ACCESSIBLE -> "Invalid mountpoint: stat " + mountPoint + ": permission denied";
         });
   }
 

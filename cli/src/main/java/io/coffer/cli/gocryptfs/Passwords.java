@@ -27,8 +27,7 @@ final class Passwords {
   Passwords(Ui ui, Printer printer, List<String> program, List<String> files) {
     this.ui = ui;
     this.printer = printer;
-    this.program =
-        program.size() == 1 ? Arrays.asList(program.getFirst().split(" ", -1)) : program;
+    this.program = program.size() == 1 ? Arrays.asList(program.getFirst().split(" ", -1)) : program;
     this.files = files;
   }
 
@@ -54,8 +53,7 @@ final class Passwords {
       printer.info("Reading " + what + " from stdin (connected to " + GoText.quoted(stdin()) + ")");
     }
     try {
-      PasswordSource source =
-          twice ? ui.newPassword(what + ": ") : ui.typedPassword(what + ": ");
+      PasswordSource source = twice ? ui.newPassword(what + ": ") : ui.typedPassword(what + ": ");
       return source.read();
     } catch (VolumeException e) {
       throw new EndException(ExitCode.READ_PASSWORD, typedProblem(what, e));

@@ -112,8 +112,7 @@ final class Session {
     try {
       Files.newInputStream(configFile).close();
     } catch (IOException e) {
-      throw new ConfigFailure(
-          Problem.CONFIG_UNREADABLE, GoText.pathError("open", configFile, e));
+      throw new ConfigFailure(Problem.CONFIG_UNREADABLE, GoText.pathError("open", configFile, e));
     }
     try {
       return GocryptfsVolume.load(configFile);

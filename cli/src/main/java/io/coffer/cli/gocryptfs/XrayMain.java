@@ -137,14 +137,13 @@ public final class XrayMain {
     GocryptfsVolume volume = GocryptfsVolume.load(config);
     try (SecretBytes password = ui.typedPassword("Password: ").read();
         SecretBytes masterKey = volume.unlock(password)) {
-      masterKey.read(
-          key -> {
-            for (byte b : key) {
-              ui.out().write(Character.forDigit(b >> 4 & 0xf, 16));
-              ui.out().write(Character.forDigit(b & 0xf, 16));
-            }
-            return 0;
-          });
+      masterKey.read(key -> {
+        for (byte b : key) {
+          ui.out().write(Character.forDigit(b >> 4 & 0xf, 16));
+          ui.out().write(Character.forDigit(b & 0xf, 16));
+        }
+        return 0;
+      });
       ui.out().println();
     }
   }
