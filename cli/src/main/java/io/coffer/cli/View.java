@@ -14,7 +14,6 @@ import io.coffer.vfs.EncryptedFilesystem;
 import io.coffer.vfs.ExcludePatterns;
 import io.coffer.vfs.ReverseFilesystem;
 import io.coffer.vfs.ReverseOptions;
-import io.coffer.vfs.ReversePaths;
 import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
@@ -79,8 +78,8 @@ public final class View {
               ExcludePatterns.of(spec.excludedPaths(), spec.excludedPatterns()),
               spec.has(Switch.ONE_FILESYSTEM),
               spec.configInTree());
-      return MountedView.mount(
-          new ReverseFilesystem(store, format, reverse), new ReversePaths(store, format), options);
+      ReverseFilesystem files = new ReverseFilesystem(store, format, reverse);
+      return MountedView.mount(files, files, options);
     }
     EncryptedFilesystem files =
         new EncryptedFilesystem(

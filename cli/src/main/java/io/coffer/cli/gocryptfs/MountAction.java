@@ -43,6 +43,7 @@ final class MountAction {
     checkMountPoint();
     String owner = owner();
     checkExcludes();
+    checkControlSocket();
     boolean readOnly = readOnly();
     boolean foreground = arguments.foreground();
     try {
@@ -289,6 +290,20 @@ final class MountAction {
                 ? "-one-file-system only works in reverse mode"
                 : "-exclude only works in reverse mode");
       }
+    }
+  }
+
+  /** Before the password is asked for. */
+  private void checkControlSocket() throws EndException {
+    String text = arguments.text("ctlsock");
+    if (text == null) {
+      return;
+    }
+    Path parent = Path.of(text).toAbsolutePath().getParent();
+    if (parent == null || !Files.isDirectory(parent)) {
+      throw new EndException(
+          ExitCode.CONTROL_SOCKET,
+          "ctlsock: listen unix " + text + ": bind: no such file or directory");
     }
   }
 
