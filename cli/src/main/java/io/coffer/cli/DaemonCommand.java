@@ -24,6 +24,8 @@ import picocli.CommandLine.Parameters;
 final class DaemonCommand extends BaseCommand {
   static final String NAME = "daemon";
 
+  // Only to be seen.
+  @SuppressWarnings("UnusedVariable")
   @Parameters(arity = "0..*", description = "Volume and mount point, for listings of processes.")
   private List<String> title = new ArrayList<>();
 

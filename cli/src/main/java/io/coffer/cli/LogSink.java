@@ -82,8 +82,10 @@ public final class LogSink extends System.LoggerFinder {
         return;
       }
       StringBuilder line = new StringBuilder(String.valueOf(message));
+      String joint = ": ";
       for (Throwable t = thrown; t != null; t = t.getCause()) {
-        line.append(t == thrown ? ": " : ", because of ").append(t);
+        line.append(joint).append(t);
+        joint = ", because of ";
         StackTraceElement[] trace = t.getStackTrace();
         for (int i = 0; i < Math.min(trace.length, 8); i++) {
           line.append(i == 0 ? " at " : " < ").append(trace[i]);

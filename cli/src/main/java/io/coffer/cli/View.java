@@ -168,9 +168,7 @@ public final class View {
     }
   }
 
-  private static void close(
-      @Nullable LocalStore store,
-      @Nullable GocryptfsFormat format) {
+  private static void close(@Nullable LocalStore store, @Nullable GocryptfsFormat format) {
     if (format != null) {
       format.close();
     }

@@ -45,7 +45,7 @@ class ArchitectureTest {
   @BeforeAll
   static void seesAllRooms() {
     Set<String> seen = new TreeSet<>();
-    CLASSES.forEach(each -> seen.add(each.getPackageName().split("\\.")[2]));
+    CLASSES.forEach(each -> seen.add(each.getPackageName().split("\\.", -1)[2]));
     assertTrue(seen.containsAll(MAY_USE.keySet()), () -> "only " + seen);
   }
 
@@ -61,7 +61,8 @@ class ArchitectureTest {
     forbidden.add("bench");
     forbidden.remove(room);
     forbidden.removeAll(MAY_USE.getOrDefault(room, Set.of()));
-    String[] packages = forbidden.stream().map(name -> "io.coffer." + name + "..").toArray(String[]::new);
+    String[] packages =
+        forbidden.stream().map(name -> "io.coffer." + name + "..").toArray(String[]::new);
     noClasses()
         .that()
         .resideInAPackage("io.coffer." + room + "..")

@@ -50,8 +50,7 @@ class BadInputTest {
         edit("weak hashing", 13, json -> json.replace("\"N\": 1024", "\"N\": 512")),
         edit("endless hashing", 13, json -> json.replace("\"N\": 1024", "\"N\": 1099511627776")),
         edit("key cut", 8, json -> json.replaceAll("(\"EncryptedKey\": \".{20})[^\"]*", "$1")),
-        edit(
-            "key changed", 12, json -> json.replaceAll("(\"EncryptedKey\": \")....", "$1AAAA")));
+        edit("key changed", 12, json -> json.replaceAll("(\"EncryptedKey\": \")....", "$1AAAA")));
   }
 
   @ParameterizedTest(name = "configuration {0}")
@@ -107,11 +106,7 @@ class BadInputTest {
     Run run = mount(volume, missing);
     assertEquals(10, run.exitCode());
     assertEquals(
-        "coffer: the mount point "
-            + missing
-            + " does not exist\n  Try: mkdir "
-            + missing
-            + "\n",
+        "coffer: the mount point " + missing + " does not exist\n  Try: mkdir " + missing + "\n",
         run.err());
   }
 
@@ -178,8 +173,7 @@ class BadInputTest {
         line.isEmpty()
             ? new Object[0]
             : Stream.of(line.split(" "))
-                .map(word ->
-                    word.equals("VOLUME") ? volume : word.equals("VIEW") ? view : word)
+                .map(word -> word.equals("VOLUME") ? volume : word.equals("VIEW") ? view : word)
                 .toArray();
     Run run = Run.coffer(words);
     assertEquals(1, run.exitCode(), run.err());

@@ -104,8 +104,7 @@ class DocumentationTest {
             java.util.regex.Pattern.compile("(?m)(?:^ {4}|`|\\$ )(?:\\./)?coffer ([a-z]+)\\b")
                 .matcher(text);
         while (matcher.find()) {
-          assertTrue(
-              known.contains(matcher.group(1)), file + ": no command " + matcher.group(1));
+          assertTrue(known.contains(matcher.group(1)), file + ": no command " + matcher.group(1));
         }
       }
     }

@@ -31,8 +31,7 @@ class LauncherTest {
     Files.copy(Path.of("..", "coffer"), installation.resolve("coffer"));
     executable(installation.resolve("coffer"));
     Files.createFile(installation.resolve("pom.xml"));
-    Path generation =
-        Files.createDirectories(installation.resolve("target/coffer/generation.1"));
+    Path generation = Files.createDirectories(installation.resolve("target/coffer/generation.1"));
     Files.writeString(generation.resolve("java.args"), "");
     Files.writeString(generation.resolve("stamp"), "");
     Files.createSymbolicLink(
@@ -59,7 +58,10 @@ class LauncherTest {
     command.add(program.toString());
     command.addAll(java.util.List.of(args));
     ProcessBuilder builder = new ProcessBuilder(command).directory(area.toFile());
-    builder.environment().keySet().removeIf(name -> name.startsWith("JAVA") || name.startsWith("COFFER"));
+    builder
+        .environment()
+        .keySet()
+        .removeIf(name -> name.startsWith("JAVA") || name.startsWith("COFFER"));
     builder.environment().put("COFFER_BUILD", "never");
     builder.environment().put("COFFER_NO_AOT", "1");
     builder.environment().putAll(environment);
@@ -71,8 +73,7 @@ class LauncherTest {
   }
 
   private Run launchWith(Path jdk, String... args) throws Exception {
-    return launch(
-        installation.resolve("coffer"), Map.of("COFFER_JAVA_HOME", jdk.toString()), args);
+    return launch(installation.resolve("coffer"), Map.of("COFFER_JAVA_HOME", jdk.toString()), args);
   }
 
   @ParameterizedTest
@@ -116,8 +117,7 @@ class LauncherTest {
     Run run =
         launch(
             installation.resolve("coffer"),
-            Map.of(
-                "JAVA_HOME", good.toString(), "PATH", other.resolve("bin") + ":/usr/bin:/bin"));
+            Map.of("JAVA_HOME", good.toString(), "PATH", other.resolve("bin") + ":/usr/bin:/bin"));
     assertTrue(run.out().startsWith("java 25.0.4\n"), run.out());
   }
 

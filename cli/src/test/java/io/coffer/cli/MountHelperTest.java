@@ -33,8 +33,7 @@ class MountHelperTest {
 
   @Test
   void mountFuseIsToldFromAUser() {
-    assertTrue(
-        MountHelper.isCalledByMountFuse(new String[] {"/srv/v", "/mnt/v", "-o", "rw,dev"}));
+    assertTrue(MountHelper.isCalledByMountFuse(new String[] {"/srv/v", "/mnt/v", "-o", "rw,dev"}));
     assertFalse(MountHelper.isCalledByMountFuse(new String[] {"mount", "/v", "-o", "ro"}));
     assertFalse(MountHelper.isCalledByMountFuse(new String[] {"info", "/srv/v"}));
   }

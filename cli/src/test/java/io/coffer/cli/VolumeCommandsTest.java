@@ -30,8 +30,7 @@ class VolumeCommandsTest {
 
   private Run init(Object... options) {
     Object[] args =
-        Stream.of(
-                Stream.of("init", "--scrypt-log-n", "10"), Stream.of(options), Stream.of(volume))
+        Stream.of(Stream.of("init", "--scrypt-log-n", "10"), Stream.of(options), Stream.of(volume))
             .flatMap(words -> words)
             .toArray();
     return Run.cofferWithInput("secret\n", args);
@@ -201,14 +200,12 @@ class VolumeCommandsTest {
       Path plain = Files.createDirectories(area.resolve("plain/sub"));
       Files.writeString(plain.resolve("text"), "words\n".repeat(10_000));
       Files.createSymbolicLink(plain.resolve("link"), Path.of("text"));
-      Run in =
-          Run.cofferWithInput("secret\n", "encrypt", area.resolve("plain"), volume);
+      Run in = Run.cofferWithInput("secret\n", "encrypt", area.resolve("plain"), volume);
       assertEquals(0, in.exitCode(), in.err());
       Run out = Run.cofferWithInput("secret\n", "decrypt", volume, area.resolve("again"));
       assertEquals(0, out.exitCode(), out.err());
       Path copy = area.resolve("again/sub");
-      assertEquals(
-          -1, Files.mismatch(plain.resolve("text"), copy.resolve("text")));
+      assertEquals(-1, Files.mismatch(plain.resolve("text"), copy.resolve("text")));
       assertEquals(Path.of("text"), Files.readSymbolicLink(copy.resolve("link")));
       assertEquals(
           Files.getLastModifiedTime(plain.resolve("text")),
@@ -314,8 +311,7 @@ class VolumeCommandsTest {
     @Test
     void comesFromACommand() {
       init();
-      assertEquals(
-          0, Run.coffer("check", "--password-command", "echo secret", volume).exitCode());
+      assertEquals(0, Run.coffer("check", "--password-command", "echo secret", volume).exitCode());
       assertEquals(9, Run.coffer("check", "--password-command", "false", volume).exitCode());
       assertEquals(
           9, Run.coffer("check", "--password-command", "/no/such/program", volume).exitCode());
@@ -324,8 +320,7 @@ class VolumeCommandsTest {
     @Test
     void hasOneSourceOnly() {
       init();
-      Run run =
-          Run.coffer("check", "--password-command", "echo x", "--password-file", "y", volume);
+      Run run = Run.coffer("check", "--password-command", "echo x", "--password-file", "y", volume);
       assertEquals(1, run.exitCode());
     }
 
@@ -333,7 +328,8 @@ class VolumeCommandsTest {
     void mayBeReplacedByTheMasterKeyOnlyIfThatIsOne() {
       init();
       assertEquals(14, Run.coffer("check", "--master-key", "1234", volume).exitCode());
-      assertEquals(14, Run.cofferWithInput("xyz\n", "check", "--master-key", "-", volume).exitCode());
+      assertEquals(
+          14, Run.cofferWithInput("xyz\n", "check", "--master-key", "-", volume).exitCode());
     }
   }
 }

@@ -33,7 +33,7 @@ final class Arguments {
         noprealloc nosuid nosyslog noxattr one-file-system passwd plaintextnames q quiet raw64 \
         reverse ro rw serialize_reads sharedstorage speed suid version wpanic xchacha zerokey\
         """
-            .split(" ")) {
+            .split(" ", -1)) {
       kinds.put(name, Kind.BOOLEAN);
     }
     for (String name :
@@ -41,14 +41,14 @@ final class Arguments {
         config context cpuprofile ctlsock fido2 force_owner fsname ko masterkey memprofile o \
         openssl trace\
         """
-            .split(" ")) {
+            .split(" ", -1)) {
       kinds.put(name, Kind.TEXT);
     }
     for (String name :
         """
         badname e ew exclude exclude-from exclude-wildcard extpass fido2-assert-option passfile\
         """
-            .split(" ")) {
+            .split(" ", -1)) {
       kinds.put(name, Kind.TEXTS);
     }
     kinds.put("notifypid", Kind.INTEGER);

@@ -17,6 +17,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
@@ -188,9 +189,7 @@ final class MountAction {
     List<String> options = new ArrayList<>();
     String raw = arguments.text("ko");
     if (raw != null) {
-      for (String option : raw.split(",")) {
-        options.add(option);
-      }
+      options.addAll(Arrays.asList(raw.split(",", -1)));
     }
     String context = arguments.text("context");
     if (context != null) {

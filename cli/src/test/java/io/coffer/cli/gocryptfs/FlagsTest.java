@@ -89,8 +89,7 @@ class FlagsTest {
         "-idle=5 | invalid argument \"5\" for \"--idle\" flag: time: missing unit in duration \"5\""
       })
   void areRefusedInTheWordsOfTheGoLibrary(String argument, String message) {
-    assertEquals(
-        message, assertThrows(FlagException.class, () -> parse(argument)).getMessage());
+    assertEquals(message, assertThrows(FlagException.class, () -> parse(argument)).getMessage());
   }
 
   @Test

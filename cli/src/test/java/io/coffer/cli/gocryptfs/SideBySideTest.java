@@ -55,8 +55,7 @@ class SideBySideTest {
     String config = Files.readString(volume.resolve("gocryptfs.conf"));
     Files.writeString(area.resolve("flag.conf"), config.replace("\"HKDF\"", "\"Strange\""));
     Files.writeString(area.resolve("old.conf"), config.replace("\"GCMIV128\",", ""));
-    Files.writeString(
-        area.resolve("v1.conf"), config.replace("\"Version\": 2", "\"Version\": 1"));
+    Files.writeString(area.resolve("v1.conf"), config.replace("\"Version\": 2", "\"Version\": 1"));
     Files.writeString(area.resolve("weak.conf"), config.replace("\"N\": 1024", "\"N\": 512"));
     Files.writeString(area.resolve("cut.conf"), config.substring(0, 100));
   }
@@ -220,8 +219,7 @@ class SideBySideTest {
         Arguments.of(
             "-xchacha -longnamemax 100",
             "HKDF XChaCha20Poly1305 DirIV LongNameMax EMENames LongNames Raw64"),
-        Arguments.of(
-            "-plaintextnames -deterministic-names", "HKDF GCMIV128 PlaintextNames"),
+        Arguments.of("-plaintextnames -deterministic-names", "HKDF GCMIV128 PlaintextNames"),
         Arguments.of("-deterministic-names", "HKDF GCMIV128 EMENames LongNames Raw64"),
         Arguments.of("-reverse", "HKDF GCMIV128 DirIV EMENames LongNames Raw64 AESSIV"));
   }
@@ -238,11 +236,14 @@ class SideBySideTest {
     Run made = Run.as("gocryptfs", "test\n", args);
     assertEquals(0, made.exitCode(), made.err());
     boolean reverse = options.equals("-reverse");
-    Run info =
-        reverse ? peer("", "-info", "-reverse", volume) : peer("", "-info", volume);
+    Run info = reverse ? peer("", "-info", "-reverse", volume) : peer("", "-info", volume);
     assertEquals(
         flags,
-        info.out().lines().filter(l -> l.startsWith("FeatureFlags:")).findFirst().orElse("")
+        info.out()
+            .lines()
+            .filter(l -> l.startsWith("FeatureFlags:"))
+            .findFirst()
+            .orElse("")
             .replaceFirst("FeatureFlags: *", ""));
     if (!reverse) {
       assertEquals(0, peer("test\n", "-fsck", volume).exitCode());
