@@ -92,6 +92,8 @@ class DocumentationTest {
   @Test
   void namesNoCommandThatDoesNotExist() throws IOException {
     List<String> known = new ArrayList<>(commandLine().getSubcommands().keySet());
+    // Added by a room that is not on the class path here.
+    known.add("bench");
     try (Stream<Path> files = Files.walk(DOCS)) {
       List<Path> texts =
           Stream.concat(
