@@ -29,10 +29,10 @@ public interface PasswordSource {
   /** The first lines of files, joined; what follows them is ignored. */
   static PasswordSource files(List<Path> files) {
     return () -> {
-      try (Line all = new Line("the password of the password files")) {
+      try (PasswordLine all = new PasswordLine("the password of the password files")) {
         for (Path file : files) {
           try (InputStream in = Files.newInputStream(file);
-              Line line = new Line("the first line of password file " + file)) {
+              PasswordLine line = new PasswordLine("the first line of password file " + file)) {
             line.readFrom(in);
             line.checkNotEmpty();
             all.append(line);
@@ -57,7 +57,7 @@ public interface PasswordSource {
         command.size() == 1 ? Arrays.asList(command.get(0).split(" ", -1)) : List.copyOf(command);
     return () -> {
       String what = "password command " + words.get(0);
-      try (Line line = new Line("the password of " + what)) {
+      try (PasswordLine line = new PasswordLine("the password of " + what)) {
         Process process =
             new ProcessBuilder(words)
                 .redirectInput(ProcessBuilder.Redirect.from(new File("/dev/null")))
@@ -92,7 +92,7 @@ public interface PasswordSource {
    */
   static PasswordSource stream(InputStream stream, String description) {
     return () -> {
-      try (Line line = new Line("the password from " + description)) {
+      try (PasswordLine line = new PasswordLine("the password from " + description)) {
         line.readFrom(stream);
         return line.toSecret();
       } catch (IOException e) {
@@ -104,52 +104,5 @@ public interface PasswordSource {
   private static VolumeException unreadable(String message, Exception cause) {
     return new VolumeException(
         Problem.PASSWORD_UNREADABLE, message + ": " + cause.getMessage(), null, cause);
-  }
-
-  /** A line being read, wiped on close. */
-  final class Line implements AutoCloseable {
-    private final String what;
-    private final byte[] bytes = new byte[MAX_BYTES];
-    private int length;
-
-    private Line(String what) {
-      this.what = what;
-    }
-
-    private void readFrom(InputStream in) throws IOException, VolumeException {
-      for (int b = in.read(); b != -1 && b != '\n'; b = in.read()) {
-        add((byte) b);
-      }
-    }
-
-    private void append(Line other) throws VolumeException {
-      for (int i = 0; i < other.length; i++) {
-        add(other.bytes[i]);
-      }
-    }
-
-    private void add(byte b) throws VolumeException {
-      if (length == MAX_BYTES) {
-        throw new VolumeException(
-            Problem.PASSWORD_TOO_LONG, what + " is longer than " + MAX_BYTES + " bytes");
-      }
-      bytes[length++] = b;
-    }
-
-    private void checkNotEmpty() throws VolumeException {
-      if (length == 0) {
-        throw new VolumeException(Problem.PASSWORD_EMPTY, what + " is empty");
-      }
-    }
-
-    private SecretBytes toSecret() throws VolumeException {
-      checkNotEmpty();
-      return SecretBytes.take(Arrays.copyOf(bytes, length));
-    }
-
-    @Override
-    public void close() {
-      Arrays.fill(bytes, (byte) 0);
-    }
   }
 }
