@@ -1,0 +1,612 @@
+package io.coffer.vfs;
+
+import io.coffer.posix.Errno;
+import io.coffer.posix.ErrnoException;
+import io.coffer.posix.FileStatus;
+import io.coffer.posix.FilesystemStatus;
+import io.coffer.posix.Flags;
+import io.coffer.posix.Timestamp;
+import io.coffer.store.FileLock;
+import io.coffer.store.LockType;
+import io.coffer.store.Store;
+import io.coffer.store.StoreDirectory;
+import io.coffer.store.StoreFile;
+import io.coffer.store.StoreListing;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A store in memory that knows what a disk would have kept. Contents of a file are kept by a sync
+ * of that file, entries by a sync of that directory, everything by a sync of the filesystem; all
+ * else is lost in a power failure: of a file that was never synced only its size is left.
+ *
+ * <p>Crashes on demand: the n-th change throws {@link Crash}, and so does every call after it. Not
+ * thread-safe. Locks are always free, nobody is denied anything, and there are no attributes.
+ */
+final class MemoryStore implements Store {
+  /** The process has been killed, or the power has gone. */
+  static final class Crash extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+  }
+
+  private static final class Node {
+    final long inode;
+    int mode;
+    int links = 1;
+    byte[] content = {};
+    byte @Nullable [] syncedContent;
+    boolean dirty = true;
+    TreeMap<String, Node> entries = new TreeMap<>();
+    TreeMap<String, Node> syncedEntries = new TreeMap<>();
+
+    Node(long inode, int mode) {
+      this.inode = inode;
+      this.mode = mode;
+    }
+
+    boolean isDirectory() {
+      return (mode & FileStatus.TYPE_MASK) == FileStatus.TYPE_DIRECTORY;
+    }
+  }
+
+  private final Node root;
+  private long nextInode;
+  private int changes;
+  private int crashAt = Integer.MAX_VALUE;
+  private boolean crashed;
+  private boolean movedAcross;
+
+  MemoryStore() {
+    root = new Node(2, FileStatus.TYPE_DIRECTORY | 0755);
+    nextInode = 3;
+  }
+
+  private MemoryStore(Node root, long nextInode) {
+    this.root = root;
+    this.nextInode = nextInode;
+  }
+
+  /** The n-th change from now on does not happen. */
+  void crashAt(int change) {
+    changes = 0;
+    crashAt = change;
+  }
+
+  int changes() {
+    return changes;
+  }
+
+  /** What another process finds after this one was killed. */
+  MemoryStore afterKill() {
+    return new MemoryStore(copy(root, false, new IdentityHashMap<>()), nextInode);
+  }
+
+  /** What is there after a power failure. */
+  MemoryStore afterPowerFailure() {
+    return new MemoryStore(copy(root, true, new IdentityHashMap<>()), nextInode);
+  }
+
+  private static Node copy(Node node, boolean syncedOnly, Map<Node, Node> copies) {
+    Node known = copies.get(node);
+    if (known != null) {
+      return known;
+    }
+    Node copy = new Node(node.inode, node.mode);
+    copies.put(node, copy);
+    copy.links = node.links;
+    byte[] synced = node.syncedContent;
+    if (!syncedOnly || !node.dirty) {
+      copy.content = node.content.clone();
+    } else {
+      copy.content = synced == null ? new byte[node.content.length] : synced.clone();
+    }
+    (syncedOnly ? node.syncedEntries : node.entries)
+        .forEach((name, each) -> copy.entries.put(name, copy(each, syncedOnly, copies)));
+    copy.syncedEntries = new TreeMap<>(copy.entries);
+    copy.syncedContent = copy.content.clone();
+    copy.dirty = false;
+    return copy;
+  }
+
+  private void change() {
+    check();
+    if (++changes >= crashAt) {
+      crashed = true;
+      throw new Crash();
+    }
+  }
+
+  private void check() {
+    if (crashed) {
+      throw new Crash();
+    }
+  }
+
+  private static void syncAll(Node node) {
+    node.syncedContent = node.content.clone();
+    node.dirty = false;
+    node.syncedEntries = new TreeMap<>(node.entries);
+    node.entries.values().forEach(MemoryStore::syncAll);
+  }
+
+  private static void syncEntries(Node node) {
+    node.syncedEntries = new TreeMap<>(node.entries);
+    node.entries.values().forEach(MemoryStore::syncEntries);
+  }
+
+  private static String text(byte[] name) {
+    return new String(name, StandardCharsets.ISO_8859_1);
+  }
+
+  private FileStatus statusOf(Node node) {
+    check();
+    var time = new Timestamp(1, 0);
+    return new FileStatus(
+        1,
+        node.inode,
+        node.mode,
+        node.links,
+        0,
+        0,
+        0,
+        node.content.length,
+        (node.content.length + 511L) / 512,
+        4096,
+        time,
+        time,
+        time,
+        new Timestamp(node.inode, 0));
+  }
+
+  @Override
+  public StoreDirectory root() {
+    return new Directory(root);
+  }
+
+  @Override
+  public String description() {
+    return "memory";
+  }
+
+  @Override
+  public void close() {}
+
+  private final class Directory implements StoreDirectory {
+    private final Node node;
+
+    Directory(Node node) {
+      this.node = node;
+    }
+
+    private Node get(byte[] name) throws ErrnoException {
+      check();
+      if (Arrays.equals(name, SELF)) {
+        return node;
+      }
+      Node found = node.entries.get(text(name));
+      if (found == null) {
+        throw new ErrnoException(Errno.ENOENT);
+      }
+      return found;
+    }
+
+    private void add(byte[] name, Node added) throws ErrnoException {
+      check();
+      if (node.links == 0) {
+        throw new ErrnoException(Errno.ENOENT);
+      }
+      if (name.length > 255) {
+        throw new ErrnoException(Errno.ENAMETOOLONG);
+      }
+      if (node.entries.containsKey(text(name))) {
+        throw new ErrnoException(Errno.EEXIST);
+      }
+      change();
+      node.entries.put(text(name), added);
+    }
+
+    @Override
+    public FileStatus status(byte[] name) throws ErrnoException {
+      return statusOf(get(name));
+    }
+
+    @Override
+    public StoreDirectory openDirectory(byte[] name) throws ErrnoException {
+      Node found = get(name);
+      if (!found.isDirectory()) {
+        throw new ErrnoException(Errno.ENOTDIR);
+      }
+      return new Directory(found);
+    }
+
+    @Override
+    public StoreFile openFile(byte[] name, int flags, int mode) throws ErrnoException {
+      check();
+      Node found = node.entries.get(text(name));
+      if (found == null) {
+        if ((flags & Flags.O_CREAT) == 0) {
+          throw new ErrnoException(Errno.ENOENT);
+        }
+        found = new Node(nextInode++, FileStatus.TYPE_REGULAR | mode);
+        add(name, found);
+      } else if ((flags & Flags.O_EXCL) != 0) {
+        throw new ErrnoException(Errno.EEXIST);
+      } else if (found.isDirectory()) {
+        throw new ErrnoException(Errno.EISDIR);
+      }
+      return new OpenedFile(found);
+    }
+
+    @Override
+    public StoreFile openTemporary(int flags, int mode) {
+      change();
+      Node made = new Node(nextInode++, FileStatus.TYPE_REGULAR | mode);
+      made.links = 0;
+      return new OpenedFile(made);
+    }
+
+    @Override
+    public void makeDirectory(byte[] name, int mode) throws ErrnoException {
+      add(name, new Node(nextInode++, FileStatus.TYPE_DIRECTORY | mode));
+    }
+
+    @Override
+    public void makeNode(byte[] name, int mode, long device) throws ErrnoException {
+      add(name, new Node(nextInode++, mode));
+    }
+
+    @Override
+    public void symlink(byte[] target, byte[] name) throws ErrnoException {
+      Node made = new Node(nextInode++, FileStatus.TYPE_SYMLINK | 0777);
+      made.content = target.clone();
+      made.syncedContent = made.content;
+      made.dirty = false;
+      add(name, made);
+    }
+
+    @Override
+    public byte[] readLink(byte[] name) throws ErrnoException {
+      return get(name).content.clone();
+    }
+
+    @Override
+    public void link(byte[] name, StoreDirectory newDirectory, byte[] newName)
+        throws ErrnoException {
+      Node found = get(name);
+      ((Directory) newDirectory).add(newName, found);
+      found.links++;
+    }
+
+    @Override
+    public void unlink(byte[] name) throws ErrnoException {
+      Node found = get(name);
+      if (found.isDirectory()) {
+        throw new ErrnoException(Errno.EISDIR);
+      }
+      change();
+      node.entries.remove(text(name));
+      found.links--;
+    }
+
+    @Override
+    public void removeDirectory(byte[] name) throws ErrnoException {
+      Node found = get(name);
+      if (!found.isDirectory()) {
+        throw new ErrnoException(Errno.ENOTDIR);
+      }
+      if (!found.entries.isEmpty()) {
+        throw new ErrnoException(Errno.ENOTEMPTY);
+      }
+      change();
+      node.entries.remove(text(name));
+      found.links = 0;
+    }
+
+    @Override
+    public void rename(byte[] name, StoreDirectory newDirectory, byte[] newName, int flags)
+        throws ErrnoException {
+      Node moved = get(name);
+      Directory to = (Directory) newDirectory;
+      Node there = to.node.entries.get(text(newName));
+      if ((flags & Flags.RENAME_EXCHANGE) != 0) {
+        if (there == null) {
+          throw new ErrnoException(Errno.ENOENT);
+        }
+        change();
+        node.entries.put(text(name), there);
+        to.node.entries.put(text(newName), moved);
+        return;
+      }
+      if (there != null) {
+        if ((flags & Flags.RENAME_NOREPLACE) != 0) {
+          throw new ErrnoException(Errno.EEXIST);
+        }
+        if (there == moved) {
+          return;
+        }
+        if (there.isDirectory() && !moved.isDirectory()) {
+          throw new ErrnoException(Errno.EISDIR);
+        }
+        if (!there.isDirectory() && moved.isDirectory()) {
+          throw new ErrnoException(Errno.ENOTDIR);
+        }
+        if (!there.entries.isEmpty()) {
+          throw new ErrnoException(Errno.ENOTEMPTY);
+        }
+      }
+      change();
+      if (there != null) {
+        there.links = there.isDirectory() ? 0 : there.links - 1;
+      }
+      node.entries.remove(text(name));
+      to.node.entries.put(text(newName), moved);
+      if (node != to.node) {
+        movedAcross = true;
+      }
+    }
+
+    @Override
+    public void changeMode(byte[] name, int mode) throws ErrnoException {
+      Node found = get(name);
+      change();
+      found.mode = (found.mode & FileStatus.TYPE_MASK) | mode;
+    }
+
+    @Override
+    public void changeOwner(byte[] name, int uid, int gid) {
+      change();
+    }
+
+    @Override
+    public void changeTimes(byte[] name, Timestamp accessed, Timestamp modified) {
+      change();
+    }
+
+    @Override
+    public byte @Nullable [] getXattr(byte[] name, byte[] attribute) throws ErrnoException {
+      throw new ErrnoException(Errno.EOPNOTSUPP);
+    }
+
+    @Override
+    public void setXattr(byte[] name, byte[] attribute, byte[] value, int flags)
+        throws ErrnoException {
+      throw new ErrnoException(Errno.EOPNOTSUPP);
+    }
+
+    @Override
+    public byte[] listXattrs(byte[] name) throws ErrnoException {
+      throw new ErrnoException(Errno.EOPNOTSUPP);
+    }
+
+    @Override
+    public void removeXattr(byte[] name, byte[] attribute) throws ErrnoException {
+      throw new ErrnoException(Errno.EOPNOTSUPP);
+    }
+
+    @Override
+    public StoreListing list() {
+      check();
+      return new Listing(node);
+    }
+
+    @Override
+    public void access(byte[] name, int mask) throws ErrnoException {
+      get(name);
+    }
+
+    @Override
+    public FilesystemStatus filesystemStatus() {
+      return new FilesystemStatus(0, 4096, 4096, 1, 1, 1, 1, 1, 255, 0);
+    }
+
+    @Override
+    public void sync() {
+      change();
+      if (movedAcross) {
+        // A rename is one change of the journal: both sides are kept or none, and with them all
+        // that came before.
+        syncEntries(root);
+        movedAcross = false;
+      }
+      node.syncedEntries = new TreeMap<>(node.entries);
+    }
+
+    @Override
+    public void syncFilesystem() {
+      change();
+      syncAll(root);
+    }
+
+    @Override
+    public void close() {}
+  }
+
+  private static final class Listing implements StoreListing {
+    private final List<String> names;
+    private final Map<String, Node> nodes;
+    private int at = -1;
+
+    Listing(Node directory) {
+      nodes = new HashMap<>(directory.entries);
+      names = new ArrayList<>(directory.entries.keySet());
+    }
+
+    @Override
+    public boolean next() {
+      return ++at < names.size();
+    }
+
+    @Override
+    public byte[] name() {
+      return names.get(at).getBytes(StandardCharsets.ISO_8859_1);
+    }
+
+    @Override
+    public long inode() {
+      return node().inode;
+    }
+
+    @Override
+    public int type() {
+      return node().mode & FileStatus.TYPE_MASK;
+    }
+
+    private Node node() {
+      Node node = nodes.get(names.get(at));
+      if (node == null) {
+        throw new IllegalStateException();
+      }
+      return node;
+    }
+
+    @Override
+    public long cookie() {
+      return at + 1L;
+    }
+
+    @Override
+    public void seek(long cookie) {
+      at = (int) cookie - 1;
+    }
+
+    @Override
+    public void close() {}
+  }
+
+  private final class OpenedFile implements StoreFile {
+    private final Node node;
+
+    OpenedFile(Node node) {
+      this.node = node;
+    }
+
+    @Override
+    public int read(MemorySegment to, long position, int length, long offset) {
+      check();
+      int count = (int) Math.max(0, Math.min(length, node.content.length - offset));
+      if (count > 0) {
+        MemorySegment.copy(node.content, (int) offset, to, ValueLayout.JAVA_BYTE, position, count);
+      }
+      return count;
+    }
+
+    @Override
+    public int write(MemorySegment from, long position, int length, long offset) {
+      change();
+      node.dirty = true;
+      int end = Math.toIntExact(offset + length);
+      if (end > node.content.length) {
+        node.content = Arrays.copyOf(node.content, end);
+      }
+      MemorySegment.copy(from, ValueLayout.JAVA_BYTE, position, node.content, (int) offset, length);
+      return length;
+    }
+
+    @Override
+    public FileStatus status() {
+      return statusOf(node);
+    }
+
+    @Override
+    public void truncate(long size) {
+      change();
+      node.dirty = true;
+      node.content = Arrays.copyOf(node.content, Math.toIntExact(size));
+    }
+
+    @Override
+    public void sync(boolean dataOnly) {
+      change();
+      node.syncedContent = node.content.clone();
+      node.dirty = false;
+    }
+
+    @Override
+    public void allocate(int mode, long offset, long length) throws ErrnoException {
+      throw new ErrnoException(Errno.EOPNOTSUPP);
+    }
+
+    @Override
+    public long seek(long offset, int whence) throws ErrnoException {
+      if (offset >= node.content.length) {
+        throw new ErrnoException(Errno.ENXIO);
+      }
+      return whence == Flags.SEEK_DATA ? offset : node.content.length;
+    }
+
+    @Override
+    public void changeMode(int mode) {
+      change();
+      node.mode = (node.mode & FileStatus.TYPE_MASK) | mode;
+    }
+
+    @Override
+    public void changeOwner(int uid, int gid) {
+      change();
+    }
+
+    @Override
+    public void changeTimes(Timestamp accessed, Timestamp modified) {
+      change();
+    }
+
+    @Override
+    public byte @Nullable [] getXattr(byte[] attribute) throws ErrnoException {
+      throw new ErrnoException(Errno.EOPNOTSUPP);
+    }
+
+    @Override
+    public void setXattr(byte[] attribute, byte[] value, int flags) throws ErrnoException {
+      throw new ErrnoException(Errno.EOPNOTSUPP);
+    }
+
+    @Override
+    public byte[] listXattrs() throws ErrnoException {
+      throw new ErrnoException(Errno.EOPNOTSUPP);
+    }
+
+    @Override
+    public void removeXattr(byte[] attribute) throws ErrnoException {
+      throw new ErrnoException(Errno.EOPNOTSUPP);
+    }
+
+    @Override
+    public void linkInto(StoreDirectory directory, byte[] name) throws ErrnoException {
+      ((Directory) directory).add(name, node);
+      node.links++;
+    }
+
+    @Override
+    public StoreFile reopen(int flags) {
+      check();
+      return new OpenedFile(node);
+    }
+
+    @Override
+    public boolean tryLock(LockType type, long start, long length) {
+      return true;
+    }
+
+    @Override
+    public @Nullable FileLock testLock(LockType type, long start, long length) {
+      return null;
+    }
+
+    @Override
+    public boolean tryFlock(LockType type) {
+      return true;
+    }
+
+    @Override
+    public void close() {}
+  }
+}
