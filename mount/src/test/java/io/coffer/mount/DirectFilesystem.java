@@ -19,7 +19,6 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -49,11 +48,6 @@ final class DirectFilesystem implements VirtualFilesystem {
   private final Map<LockKey, Integer> lockDescriptors = new HashMap<>();
   private final Set<Long> handles = ConcurrentHashMap.newKeySet();
   private long nextId = ROOT;
-
-  /** What was asked, for tests that count. */
-  final AtomicInteger reads = new AtomicInteger();
-
-  volatile boolean closed;
 
   DirectFilesystem(Path root) throws ErrnoException {
     byte[] path = root.toString().getBytes(StandardCharsets.UTF_8);
@@ -237,7 +231,6 @@ final class DirectFilesystem implements VirtualFilesystem {
   @Override
   public int read(long handle, long offset, MemorySegment to, long position, int length)
       throws ErrnoException {
-    reads.incrementAndGet();
     return Linux.read((int) handle, to.address() + position, length, offset);
   }
 
@@ -466,14 +459,8 @@ final class DirectFilesystem implements VirtualFilesystem {
     return Linux.tryFlock((int) handle, operation);
   }
 
-  /** Handles that are still open. */
-  int openHandles() {
-    return handles.size();
-  }
-
   @Override
   public synchronized void close() {
-    closed = true;
     handles.forEach(handle -> Linux.close((int) (long) handle));
     byId.values().forEach(known -> Linux.close(known.descriptor));
     lockDescriptors.values().forEach(Linux::close);

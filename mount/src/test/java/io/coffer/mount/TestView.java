@@ -1,5 +1,6 @@
 package io.coffer.mount;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.coffer.fuse.MountException;
@@ -21,7 +22,7 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
-/** A directory, mounted as it is, in a place that every user can reach. */
+/** A filesystem mounted in a place that every user can reach. */
 final class TestView {
   /** How a view is mounted; what a test does not care for is as here. */
   static final class Options {
@@ -53,17 +54,25 @@ final class TestView {
   final Path base;
   final Path store;
   final Path point;
-  final DirectFilesystem files;
+  final Backend backend;
+  final Watched watched;
   final MountedView view;
 
-  TestView(Options options) throws IOException, MountException, InterruptedException {
+  /** Makes what is mounted in an empty directory. */
+  interface Opening {
+    Backend open(Path store) throws IOException;
+  }
+
+  TestView(Opening opening, Options options)
+      throws IOException, MountException, InterruptedException {
     base = Files.createTempDirectory("coffer-mount-test-");
     Files.setPosixFilePermissions(base, PosixFilePermissions.fromString("rwxr-xr-x"));
     store = Files.createDirectory(base.resolve("store"));
     point = Files.createDirectory(base.resolve("view"));
     Files.setPosixFilePermissions(store, PosixFilePermissions.fromString("rwxrwxrwx"));
-    files = new DirectFilesystem(store);
-    view = MountedView.mount(files, NO_PATHS, mountOptions(point, options));
+    backend = opening.open(store);
+    watched = new Watched(backend.files());
+    view = MountedView.mount(watched.files, NO_PATHS, mountOptions(point, options));
   }
 
   static MountOptions mountOptions(Path point, Options o) {
@@ -117,11 +126,12 @@ final class TestView {
   }
 
   void close() throws IOException, MountException, InterruptedException {
-    if (!files.closed) {
+    if (!watched.isClosed()) {
       view.unmount();
       view.awaitUnmount();
     }
-    assertTrue(files.closed);
+    assertEquals(1, watched.closed.get());
+    backend.close();
     Files.walkFileTree(
         base,
         new SimpleFileVisitor<>() {
