@@ -99,8 +99,8 @@ public interface VirtualFilesystem extends AutoCloseable {
   /**
    * Reads plain bytes into native memory.
    *
-   * @return bytes read, less than {@code length} only at the end of the file: a kernel takes a short
-   *     answer for the end, so a bad block anywhere in the range is EIO
+   * @return bytes read, less than {@code length} only at the end of the file: a kernel takes a
+   *     short answer for the end, so a bad block anywhere in the range is EIO
    */
   int read(long handle, long offset, MemorySegment to, long position, int length)
       throws ErrnoException;
