@@ -1,5 +1,6 @@
 package io.coffer.bench;
 
+import io.coffer.cli.ExitCode;
 import io.coffer.cli.ExtraCommand;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -35,7 +36,7 @@ import picocli.CommandLine.Spec;
     },
     footer = {
       "",
-      "Exit code: 0, or 1 if a Coffer volume failed or nothing could be measured.",
+      "Exit code: 0, or 11 if a Coffer volume failed or nothing could be measured.",
       "",
       "Examples:",
       "  coffer bench --list",
@@ -304,7 +305,7 @@ public final class BenchCommand implements ExtraCommand {
                 results.peers().stream()
                     .anyMatch(
                         p -> p.kind() == Peer.Kind.COFFER && p.name().equals(failure.peer())));
-    return cofferFailed || results.samples().isEmpty() ? 1 : 0;
+    return (cofferFailed || results.samples().isEmpty() ? ExitCode.OTHER : ExitCode.OK).number();
   }
 
   private @Nullable Path launcher() {

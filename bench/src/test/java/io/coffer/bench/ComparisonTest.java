@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
@@ -66,6 +67,40 @@ class ComparisonTest {
     try (var left = Files.list(store)) {
       assertEquals(List.of(), left.toList());
     }
+  }
+
+  @Test
+  void cofferGivesEveryMetricWithEachCipherAndVerifiesItsData() throws Exception {
+    assumeTrue(Files.isWritable(Path.of("/dev/fuse")), "no /dev/fuse");
+    Path launcher = launcher();
+    List<Peer> peers =
+        PeerCatalog.select(
+            PeerCatalog.find(path(), launcher, isRoot()), List.of("coffer", "coffer-aes-siv"));
+    Results results = compare(peers, 1, 120, allWorkloads(), launcher);
+    assertEquals(List.of(), results.failures());
+    for (Peer peer : peers) {
+      for (Metric metric : Metric.values()) {
+        assertTrue(has(results, peer.name(), metric), peer.name() + " " + metric);
+      }
+    }
+  }
+
+  /** Starts Coffer from the classes under test. */
+  private Path launcher() throws IOException {
+    String classes =
+        System.getProperty("surefire.test.class.path", System.getProperty("java.class.path", ""));
+    Path java = Path.of(System.getProperty("java.home"), "bin", "java");
+    Path launcher = scratch.resolve("coffer");
+    Files.writeString(
+        launcher,
+        """
+        #!/bin/sh
+        exec "%s" --enable-native-access=ALL-UNNAMED -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \\
+          -Dcoffer.launcher="%s" -cp "%s" io.coffer.cli.Main "$@"
+        """
+            .formatted(java, launcher, classes));
+    Files.setPosixFilePermissions(launcher, PosixFilePermissions.fromString("rwxr-xr-x"));
+    return launcher;
   }
 
   @Nested
@@ -180,6 +215,12 @@ class ComparisonTest {
 
   private Results compare(List<Peer> peers, int rounds, long limit, List<Workload> workloads)
       throws IOException {
+    return compare(peers, rounds, limit, workloads, null);
+  }
+
+  private Results compare(
+      List<Peer> peers, int rounds, long limit, List<Workload> workloads, @Nullable Path launcher)
+      throws IOException {
     Results results = new Results(Machine.describe(store), Instant.now(), Map.of(), true, peers);
     var listener =
         new Comparison.Listener() {
@@ -191,7 +232,7 @@ class ComparisonTest {
         };
     try (Comparison comparison =
         new Comparison(
-            results, workloads, rounds, store, scratch, null, 64 << 20, limit, listener)) {
+            results, workloads, rounds, store, scratch, launcher, 64 << 20, limit, listener)) {
       comparison.run();
     }
     return results;
