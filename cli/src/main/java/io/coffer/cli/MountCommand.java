@@ -171,11 +171,15 @@ final class MountCommand extends BaseCommand {
     keys.check();
     if (owner != null && !OWNER.matcher(owner).matches()) {
       throw new CommandException(
-          ExitCode.USAGE, "--force-owner takes UID:GID in numbers, not '" + owner + "'");
+          ExitCode.USAGE,
+          "--force-owner takes UID:GID in numbers, not '" + owner + "'",
+          "coffer mount --help");
     }
     if (volumeOptions.isGiven() && !init) {
       throw new CommandException(
-          ExitCode.USAGE, "options for a new volume have a meaning only together with --init");
+          ExitCode.USAGE,
+          "options for a new volume have a meaning only together with --init",
+          "coffer mount --help");
     }
     if (!reverse && (!excluded.isEmpty() || !excludedFrom.isEmpty() || oneFilesystem)) {
       throw new CommandException(
@@ -388,7 +392,9 @@ final class MountCommand extends BaseCommand {
   private static String value(FstabOptions.Item item) throws CommandException {
     if (item.value() == null || item.value().isEmpty()) {
       throw new CommandException(
-          ExitCode.USAGE, "the mount option '" + item.name() + "' needs a value");
+          ExitCode.USAGE,
+          "the mount option '" + item.name() + "' needs a value",
+          "coffer mount --help");
     }
     return item.value();
   }

@@ -32,7 +32,7 @@ class ArchitectureTest {
           "keys", Set.of("crypto", "format", "posix"),
           "vfs", Set.of("format", "store", "keys", "posix"),
           "tree", Set.of("vfs", "format", "store", "keys", "posix"),
-          "mount", Set.of("vfs", "fuse", "posix"));
+          "mount", Set.of("vfs", "fuse", "store", "posix"));
 
   private static final JavaClasses CLASSES = importAll();
 

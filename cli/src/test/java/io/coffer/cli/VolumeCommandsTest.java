@@ -253,7 +253,7 @@ class VolumeCommandsTest {
       Files.write(stored, content);
       Run run = Run.cofferWithInput("secret\n", "check", volume);
       assertEquals(26, run.exitCode());
-      assertTrue(run.out().contains("error: /text ("), run.out());
+      assertTrue(run.out().contains("error: text ("), run.out());
       Run json = Run.cofferWithInput("secret\n", "check", "--json", volume);
       assertTrue(json.out().contains("\"kind\":\"damaged-block\""), json.out());
     }
