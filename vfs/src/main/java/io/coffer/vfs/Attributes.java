@@ -37,12 +37,30 @@ final class Attributes {
         return open.withSize(volume.format.layout().plainSize(open.size()));
       }
     }
-    return volume.locator.find(
-        inode,
-        (directory, name) -> {
-          FileStatus status = directory.status(name);
-          return inode.is(status) ? volume.plainStatus(inode, status, directory, name) : null;
-        });
+    try {
+      return volume.locator.find(
+          inode,
+          (directory, name) -> {
+            FileStatus status = directory.status(name);
+            return inode.is(status) ? volume.plainStatus(inode, status, directory, name) : null;
+          });
+    } catch (ErrnoException e) {
+      FileStatus removed = e.errno() == Errno.ESTALE ? statusOfOpenDirectory(inode) : null;
+      if (removed == null) {
+        throw e;
+      }
+      return removed;
+    }
+  }
+
+  /** A directory that was removed is still there for those who have it open. */
+  private @Nullable FileStatus statusOfOpenDirectory(Inode inode) throws ErrnoException {
+    if (!inode.isDirectory()) {
+      return null;
+    }
+    try (DirectoryCache.Ref ref = volume.cache.cached(inode)) {
+      return ref == null ? null : ref.directory.status(StoreDirectory.SELF);
+    }
   }
 
   /** Everything but the size. */

@@ -102,7 +102,7 @@ final class DirectoryCache {
     T open() throws ErrnoException;
   }
 
-  /** Closes the handle of a directory that is no longer known. */
+  /** Closes the handle of a directory that is no longer known, or that the kernel forgot. */
   void drop(Inode inode) {
     Ref ref;
     synchronized (this) {
@@ -127,7 +127,10 @@ final class DirectoryCache {
     return handles.size();
   }
 
-  private synchronized @Nullable Ref cached(Inode inode) {
+  /**
+   * The handle of a directory if it is open, wherever the directory is; it may have been removed.
+   */
+  synchronized @Nullable Ref cached(Inode inode) {
     Ref ref = handles.get(inode);
     if (ref != null) {
       ref.users++;
