@@ -46,7 +46,7 @@ class BadInputTest {
         edit("unknown feature", 27, json -> json.replace("\"Raw64\"", "\"Quantum\"")),
         edit("other version", 27, json -> json.replace("\"Version\": 2", "\"Version\": 1")),
         edit("too old", 27, json -> json.replace("\"GCMIV128\",", "")),
-        edit("contradiction", 8, json -> json.replace("\"DirIV\"", "\"PlaintextNames\"")),
+        edit("contradiction", 27, json -> json.replace("\"DirIV\"", "\"PlaintextNames\"")),
         edit("weak hashing", 13, json -> json.replace("\"N\": 1024", "\"N\": 512")),
         edit("endless hashing", 13, json -> json.replace("\"N\": 1024", "\"N\": 1099511627776")),
         edit("key cut", 8, json -> json.replaceAll("(\"EncryptedKey\": \".{20})[^\"]*", "$1")),

@@ -24,7 +24,7 @@ public final class VolumeException extends Exception {
     CONFIG_UNREADABLE,
     /** The configuration is not what it should be. */
     CONFIG_DAMAGED,
-    /** The volume's format is too old. */
+    /** The volume's format is too old, or contradicts itself. */
     DEPRECATED,
     /** The volume's format is too new. */
     UNKNOWN_FEATURE,

@@ -153,7 +153,7 @@ class GocryptfsVolumeTest {
       assertRefused(Problem.CONFIG_DAMAGED, "");
       assertRefused(Problem.CONFIG_DAMAGED, good.substring(0, good.length() / 2));
       assertRefused(Problem.CONFIG_DAMAGED, good.replace("\"HKDF\"", "HKDF"));
-      assertRefused(Problem.CONFIG_DAMAGED, good.replace("DirIV", "PlaintextNames"));
+      assertRefused(Problem.DEPRECATED, good.replace("DirIV", "PlaintextNames"));
       assertRefused(Problem.UNKNOWN_FEATURE, good.replace("\"HKDF\"", "\"StrangeFeature\""));
       assertRefused(Problem.DEPRECATED, good.replace("\"Version\": 2", "\"Version\": 1"));
       assertRefused(Problem.DEPRECATED, good.replace("\t\t\"GCMIV128\",\n", ""));

@@ -8,9 +8,12 @@ public final class ConfigException extends FormatException {
 
   /** What stands in the way. */
   public enum Reason {
-    /** Not JSON, a value is missing or of the wrong kind, or the flags contradict each other. */
+    /** Not JSON, or a value is missing or of the wrong kind. */
     DAMAGED,
-    /** Written by a version whose format is given up. */
+    /**
+     * Written by a version whose format is given up, or of flags that contradict each other; the
+     * two cannot be told apart, and gocryptfs answers both with one exit code.
+     */
     DEPRECATED,
     /** A feature flag that this version does not know. */
     UNKNOWN_FEATURE,

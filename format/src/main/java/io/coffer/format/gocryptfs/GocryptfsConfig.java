@@ -239,6 +239,7 @@ public record GocryptfsConfig(
   }
 
   private static ConfigException contradiction(String what) {
-    return new ConfigException(Reason.DAMAGED, "the feature flags contradict each other: " + what);
+    return new ConfigException(
+        Reason.DEPRECATED, "the feature flags contradict each other: " + what);
   }
 }
