@@ -85,14 +85,25 @@ class PosixXattrTest extends OnSubject {
         () -> me.setXattr(at("f"), "user.x", new byte[65_537], 0),
         Errno.E2BIG);
     Expect.errnoOf(
-        "an unknown namespace",
-        () -> me.setXattr(at("f"), "strange.x", b("x"), 0),
-        Errno.EOPNOTSUPP);
-    Expect.errnoOf(
         "a namespace without a name",
         () -> me.setXattr(at("f"), "user.", b("x"), 0),
         Errno.EINVAL,
         Errno.EOPNOTSUPP);
+  }
+
+  @Test
+  void an_unknown_namespace_is_refused_or_kept() throws ErrnoException {
+    me.create(at("f"), 0644);
+    try {
+      me.setXattr(at("f"), "strange.x", b("x"), 0);
+    } catch (ErrnoException e) {
+      assertEquals(Errno.EOPNOTSUPP, e.errno(), "the refusal");
+      assertEquals(List.of(), me.listXattrs(at("f")), "a refused attribute is not there");
+      return;
+    }
+    assertTrue(!subject.isPlain(), "only an encrypted view can keep any name");
+    assertArrayEquals(b("x"), me.getXattr(at("f"), "strange.x"), "value");
+    assertEquals(List.of("strange.x"), me.listXattrs(at("f")), "list");
   }
 
   @Test

@@ -60,7 +60,7 @@ record Volume(Path stored, Path view, Path password) {
         case "-reverse" -> words.add("--reverse");
         case "-ro" -> words.add("--read-only");
         case "-allow_other" -> words.add("--allow-other");
-        case "-acl" -> words.addAll(List.of("-o", "acl"));
+        case "-acl" -> words.add("--acl");
         default -> words.add(option);
       }
     }

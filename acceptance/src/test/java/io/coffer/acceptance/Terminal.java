@@ -1,0 +1,53 @@
+package io.coffer.acceptance;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Runs a program on a terminal of its own (with expect), as a person would: waits for each prompt,
+ * then types.
+ */
+final class Terminal {
+  private final List<String> words;
+  private final StringBuilder script = new StringBuilder();
+
+  private Terminal(List<String> words) {
+    this.words = words;
+  }
+
+  static Terminal of(Object... words) {
+    List<String> all = new ArrayList<>();
+    for (Object word : words) {
+      all.add(word.toString());
+    }
+    return new Terminal(all);
+  }
+
+  /** Waits for the prompt, then types the answer and Enter. */
+  Terminal answer(String prompt, String answer) {
+    script
+        .append("expect {\n -ex {")
+        .append(prompt)
+        .append("} {}\n timeout { puts stderr {no prompt: ")
+        .append(prompt)
+        .append("}; exit 98 }\n eof { puts stderr {ended before: ")
+        .append(prompt)
+        .append("}; exit 97 }\n}\nafter 100\nsend -- {")
+        .append(answer)
+        .append("}\nsend \\r\n");
+    return this;
+  }
+
+  /** Runs to the end; stdout is what the terminal showed, with plain line ends. */
+  Outcome run() {
+    Tools.need("expect");
+    StringBuilder spawn = new StringBuilder("set timeout 90\nspawn -noecho");
+    for (String word : words) {
+      spawn.append(" {").append(word).append('}');
+    }
+    String whole =
+        spawn + "\n" + script + "expect eof\nlassign [wait] pid id os code\nexit $code\n";
+    Outcome outcome = Command.of("expect", "-c", whole).run();
+    return new Outcome(words, outcome.exit(), outcome.out().replace("\r\n", "\n"), outcome.err());
+  }
+}
