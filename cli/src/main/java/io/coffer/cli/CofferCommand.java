@@ -2,8 +2,10 @@ package io.coffer.cli;
 
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
-import java.util.List;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.ServiceLoader;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -38,15 +40,30 @@ public final class CofferCommand implements Runnable {
 
   /** The whole command line, ready to execute. */
   public static CommandLine commandLine(Ui ui) {
+    return commandLine(ui, null);
+  }
+
+  /**
+   * The command line, ready to execute one that begins with a word. To read the options of a
+   * command by reflection takes longer than most commands do, so if the word names a command, that
+   * one alone is there; completion tells of all.
+   */
+  static CommandLine commandLine(Ui ui, @Nullable String first) {
     CommandLine root = new CommandLine(new CofferCommand());
     standardOptions(root);
-    for (BaseCommand command : commands(ui)) {
-      CommandLine subcommand = new CommandLine(command);
-      standardOptions(subcommand);
-      root.addSubcommand(subcommand);
-    }
-    for (ExtraCommand command : ServiceLoader.load(ExtraCommand.class)) {
-      root.addSubcommand(new CommandLine(command));
+    Map<String, Supplier<BaseCommand>> commands = commands(ui);
+    boolean one = first != null && commands.containsKey(first) && !first.equals("completion");
+    commands.forEach((name, command) -> {
+      if (!one || name.equals(first)) {
+        CommandLine subcommand = new CommandLine(command.get());
+        standardOptions(subcommand);
+        root.addSubcommand(subcommand);
+      }
+    });
+    if (!one) {
+      for (ExtraCommand command : ServiceLoader.load(ExtraCommand.class)) {
+        root.addSubcommand(new CommandLine(command));
+      }
     }
     root.setOut(new PrintWriter(ui.out(), true, StandardCharsets.UTF_8));
     root.setErr(new PrintWriter(ui.err(), true, StandardCharsets.UTF_8));
@@ -68,21 +85,21 @@ public final class CofferCommand implements Runnable {
         .versionProvider(() -> new String[] {Version.line()});
   }
 
-  private static List<BaseCommand> commands(Ui ui) {
-    return List.of(
-        new InitCommand(ui),
-        new MountCommand(ui),
-        new UnmountCommand(ui),
-        new PasswdCommand(ui),
-        new InfoCommand(ui),
-        new CheckCommand(ui),
-        new InspectCommand(ui),
-        new EncryptCommand(ui),
-        new DecryptCommand(ui),
-        new SpeedCommand(ui),
-        new CompletionCommand(ui),
-        new DaemonCommand(ui),
-        new WarmUpCommand(ui));
+  private static Map<String, Supplier<BaseCommand>> commands(Ui ui) {
+    Map<String, Supplier<BaseCommand>> commands = new LinkedHashMap<>();
+    commands.put("init", () -> new InitCommand(ui));
+    commands.put("mount", () -> new MountCommand(ui));
+    commands.put("unmount", () -> new UnmountCommand(ui));
+    commands.put("passwd", () -> new PasswdCommand(ui));
+    commands.put("info", () -> new InfoCommand(ui));
+    commands.put("check", () -> new CheckCommand(ui));
+    commands.put("inspect", () -> new InspectCommand(ui));
+    commands.put("encrypt", () -> new EncryptCommand(ui));
+    commands.put("decrypt", () -> new DecryptCommand(ui));
+    commands.put("speed", () -> new SpeedCommand(ui));
+    commands.put("completion", () -> new CompletionCommand(ui));
+    commands.put(WarmUpCommand.NAME, () -> new WarmUpCommand(ui));
+    return commands;
   }
 
   /** Without a command, says what there is. */

@@ -53,7 +53,7 @@ public final class DaemonChannel implements AutoCloseable {
               System.getProperty("java.class.path"),
               Main.class.getName()));
     }
-    command.add(DaemonCommand.NAME);
+    command.add(Daemon.NAME);
     command.addAll(title);
     ProcessBuilder builder =
         new ProcessBuilder(command)

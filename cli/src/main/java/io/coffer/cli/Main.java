@@ -27,7 +27,10 @@ public final class Main {
   }
 
   private static int coffer(String[] args, Ui ui) {
-    return CofferCommand.commandLine(ui).execute(args);
+    if (args.length > 0 && args[0].equals(Daemon.NAME)) {
+      return Daemon.run(ui);
+    }
+    return CofferCommand.commandLine(ui, args.length == 0 ? null : args[0]).execute(args);
   }
 
   private static int mount(String[] args, Ui ui) {

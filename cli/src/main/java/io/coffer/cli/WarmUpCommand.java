@@ -3,6 +3,7 @@ package io.coffer.cli;
 import io.coffer.crypto.SecretBytes;
 import io.coffer.keys.GocryptfsVolume;
 import io.coffer.keys.VolumeException;
+import io.coffer.posix.Processes;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
@@ -35,6 +36,17 @@ final class WarmUpCommand extends BaseCommand {
 
   @Override
   ExitCode run() throws VolumeException, IOException, CommandException {
+    int mask = Processes.umask(022);
+    try {
+      warmUp();
+    } finally {
+      // What Java writes when it ends must not be writable for everybody.
+      Processes.umask(mask);
+    }
+    return ExitCode.OK;
+  }
+
+  private void warmUp() throws VolumeException, IOException, CommandException {
     Path volume = Files.createDirectory(directory.resolve("volume"));
     Path view = Files.createDirectory(directory.resolve("view"));
     Path plain = Files.createDirectory(directory.resolve("plain"));
@@ -64,7 +76,6 @@ final class WarmUpCommand extends BaseCommand {
       CofferCommand.commandLine(silent).execute(line.toArray(new String[0]));
     }
     mount(volume, view);
-    return ExitCode.OK;
   }
 
   /** What the daemon does; where there is no FUSE, only as far as it goes. */

@@ -2,6 +2,7 @@ package io.coffer.mount;
 
 import io.coffer.posix.Errno;
 import io.coffer.posix.ErrnoException;
+import io.coffer.posix.Processes;
 import io.coffer.vfs.PathTranslator;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -64,12 +65,16 @@ final class ControlSocket implements AutoCloseable {
       }
     }
     var server = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
+    // Nobody else may connect between its making and the change of its mode.
+    int mask = Processes.umask(0177);
     try {
       server.bind(address);
       Files.setPosixFilePermissions(absolute, PosixFilePermissions.fromString("rw-------"));
     } catch (IOException e) {
       server.close();
       throw e;
+    } finally {
+      Processes.umask(mask);
     }
     var socket = new ControlSocket(absolute, server, paths);
     Thread.ofPlatform().daemon().name("control-socket").start(socket::acceptAll);

@@ -11,30 +11,28 @@ import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
-import java.util.List;
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Parameters;
 
 /**
  * The process behind a view that is mounted in the background; not for users. See {@link
- * DaemonChannel} for what it is told and answers.
+ * DaemonChannel} for what it is told and answers. Has no options, and so does without the parser of
+ * the command line, which takes longer to start than a mount.
  */
-@Command(name = DaemonCommand.NAME, hidden = true)
-final class DaemonCommand extends BaseCommand {
+final class Daemon {
+  /** The word that makes a process one; what follows it is only to be seen by others. */
   static final String NAME = "daemon";
 
-  // Only to be seen.
-  @SuppressWarnings("UnusedVariable")
-  @Parameters(arity = "0..*", description = "Volume and mount point, for listings of processes.")
-  private List<String> title = new ArrayList<>();
+  private Daemon() {}
 
-  DaemonCommand(Ui ui) {
-    super(ui);
+  /** Runs until the view has been unmounted; returns the exit code. */
+  static int run(Ui ui) {
+    try {
+      return serve().number();
+    } catch (IOException e) {
+      return Messages.failure(ui, e);
+    }
   }
 
-  @Override
-  ExitCode run() throws IOException, CommandException {
+  private static ExitCode serve() throws IOException {
     leaveTerminal();
     DaemonChannel.Request request = DaemonChannel.receive(new FileInputStream(FileDescriptor.in));
     if (request == null) {
