@@ -52,7 +52,10 @@ public final class CofferCommand implements Runnable {
     CommandLine root = new CommandLine(new CofferCommand());
     standardOptions(root);
     Map<String, Supplier<BaseCommand>> commands = commands(ui);
-    boolean one = first != null && commands.containsKey(first) && !first.equals("completion");
+    boolean one =
+        first != null
+            && (commands.containsKey(first) || first.equals("--version"))
+            && !first.equals("completion");
     commands.forEach((name, command) -> {
       if (!one || name.equals(first)) {
         CommandLine subcommand = new CommandLine(command.get());

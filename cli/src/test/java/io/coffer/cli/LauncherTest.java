@@ -147,6 +147,45 @@ class LauncherTest {
         run.out());
   }
 
+  @ParameterizedTest
+  @ValueSource(
+      strings = {"info v", "mount v m", "mount --idle 5m v m", "init v", "unmount m", "--version"})
+  void leavesTheOptimisingCompilerOutOfShortCommands(String line) throws Exception {
+    Run run = launchWith(jdk("26"), line.split(" ", -1));
+    assertTrue(run.out().contains("-XX:TieredStopAtLevel=1\n"), run.out());
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "daemon v m",
+        "mount --foreground v m",
+        "mount v m -f",
+        "mount -rf v m",
+        "check v",
+        "encrypt s v",
+        "decrypt v d",
+        "speed",
+        "bench",
+        "anything"
+      })
+  void keepsTheOptimisingCompilerWhereDataIsMoved(String line) throws Exception {
+    Run run = launchWith(jdk("26"), line.split(" ", -1));
+    assertEquals(-1, run.out().indexOf("-XX:TieredStopAtLevel"), run.out());
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {"-fg v m", "v m -f", "-o rw,fg v m", "-fsck v", "-speed", "--fg=true v m"})
+  void keepsTheOptimisingCompilerWhereGocryptfsMovesData(String line) throws Exception {
+    Path link = Files.createSymbolicLink(area.resolve("gocryptfs"), installation.resolve("coffer"));
+    Map<String, String> environment = Map.of("COFFER_JAVA_HOME", jdk("26").toString());
+    Run run = launch(link, environment, line.split(" ", -1));
+    assertEquals(-1, run.out().indexOf("-XX:TieredStopAtLevel"), run.out());
+    Run quick = launch(link, environment, "-q", "v", "m");
+    assertTrue(quick.out().contains("-XX:TieredStopAtLevel=1\n"), quick.out());
+  }
+
   @Test
   void keepsOptionsOfTheEnvironmentFromTheVirtualMachine() throws Exception {
     Path home = jdk("26");
