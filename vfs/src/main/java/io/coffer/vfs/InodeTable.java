@@ -35,8 +35,7 @@ final class InodeTable {
   private volatile boolean unannounced;
 
   /**
-   * @param removedDirectory told, outside the lock, of directories that left the table, or that
-   *     nobody names any more while something still hangs on them
+   * @param removedDirectory told, outside the lock, of directories that left the table
    */
   InodeTable(FileStatus rootStatus, Consumer<Inode> removedDirectory) {
     this.removedDirectory = removedDirectory;
@@ -100,10 +99,6 @@ final class InodeTable {
       }
       inode.lookups = Math.max(0, inode.lookups - forgotten);
       removeIfUnused(inode);
-      if (inode.lookups == 0 && !inode.removed && inode.isDirectory()) {
-        departed.add(inode);
-        unannounced = true;
-      }
     }
     announce();
   }
