@@ -59,6 +59,9 @@ class InteroperabilityTest {
         new Kind("-plaintextnames", 255),
         new Kind("-deterministic-names", 255),
         new Kind("-longnamemax 62", 255),
+        new Kind("-raw64=false", 255),
+        new Kind("-hkdf=false", 255),
+        new Kind("-hkdf=false -aessiv", 255),
         new Kind("-xchacha -deterministic-names -longnamemax 100", 255),
         new Kind("-aessiv -plaintextnames", 255));
   }
@@ -100,9 +103,11 @@ class InteroperabilityTest {
     Volume byPeer = Volume.in(area, "peer");
     byPeer.init(PEER, kind.words());
     twoWay(byPeer, kind, seed);
-    Volume byUs = Volume.in(area, "ours");
-    byUs.init(OURS, kind.words());
-    twoWay(byUs, kind, seed + 100);
+    if (!kind.options.contains("=false")) { // Only the peer still makes such old volumes.
+      Volume byUs = Volume.in(area, "ours");
+      byUs.init(OURS, kind.words());
+      twoWay(byUs, kind, seed + 100);
+    }
   }
 
   @Test

@@ -65,9 +65,10 @@ final class Mounted implements AutoCloseable {
     return running.process().isAlive();
   }
 
-  /** What the program has written so far. */
+  /** What the program has written so far, and how it ended if it did. */
   String log() {
-    return running.soFar();
+    Process process = running.process();
+    return running.soFar() + (process.isAlive() ? "" : "(exit " + process.exitValue() + ")");
   }
 
   int descriptors() {

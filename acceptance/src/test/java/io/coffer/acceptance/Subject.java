@@ -55,6 +55,7 @@ enum Subject {
       if (shown != null && shown.mounted() != null && !shown.mounted().alive()) {
         System.err.println("The daemon of " + this + " died: " + shown.mounted().log());
         shown.mounted().close();
+        SHOWN.remove(this);
         shown = null;
       }
       if (shown == null) {

@@ -169,6 +169,9 @@ final class Attributes {
 
   void set(Inode inode, byte[] name, byte[] value, int flags) throws ErrnoException {
     volume.checkWritable();
+    if (new String(name, StandardCharsets.ISO_8859_1).indexOf('.') == name.length - 1) {
+      throw new ErrnoException(Errno.EINVAL); // a namespace ("user.") without a name in it
+    }
     byte[] sealedName = storedName(name);
     byte[] storedName = sealedName == null ? name : sealedName;
     byte[] stored = sealedName == null ? value : volume.format.sealXattrValue(value);
