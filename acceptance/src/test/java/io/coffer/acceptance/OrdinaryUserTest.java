@@ -25,8 +25,7 @@ class OrdinaryUserTest {
     Tools.needRoot(); // to become somebody else
     Tools.need("setpriv", "fusermount3");
     home = area.directory("home");
-    volume =
-        new Volume(home.resolve("stored"), home.resolve("view"), home.resolve("password"));
+    volume = new Volume(home.resolve("stored"), home.resolve("view"), home.resolve("password"));
     Command.of("chown", Person.NOBODY + ":" + Person.NOBODY, home).ok();
     Command.bash("mkdir " + volume.stored() + " " + volume.view()).asNobody().ok();
     Command.bash("echo secret > " + volume.password()).asNobody().ok();

@@ -19,8 +19,8 @@ import java.util.logging.Logger;
 import org.jspecify.annotations.NullMarked;
 
 /**
- * Whatever the bytes of a request: at most one answer, of the right form, and no failure that nobody
- * expected. In an ordinary build the collected inputs are tried; with JAZZER_FUZZ=1 in the
+ * Whatever the bytes of a request: at most one answer, of the right form, and no failure that
+ * nobody expected. In an ordinary build the collected inputs are tried; with JAZZER_FUZZ=1 in the
  * environment new ones are searched for.
  */
 @NullMarked

@@ -10,7 +10,9 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import org.jspecify.annotations.NullMarked;
 
-/** Whatever a client of the control socket sends, it gets one answer, and no way out of the root. */
+/**
+ * Whatever a client of the control socket sends, it gets one answer, and no way out of the root.
+ */
 @NullMarked
 class ControlRequestFuzzTest {
   @FuzzTest(maxDuration = "60s")

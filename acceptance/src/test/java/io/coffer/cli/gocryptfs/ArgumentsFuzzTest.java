@@ -22,8 +22,7 @@ class ArgumentsFuzzTest {
     } catch (EndException e) {
       assertFalse(String.valueOf(e.getMessage()).isBlank(), "a refusal needs a sentence");
     } catch (HelpException e) {
-      assertTrue(
-          String.join(" ", words).contains("h"), "help was given, but none was asked for");
+      assertTrue(String.join(" ", words).contains("h"), "help was given, but none was asked for");
     }
   }
 }
