@@ -46,7 +46,7 @@ class RequestFuzzTest {
 
   /** Turns the log line of an unexpected failure into a finding. */
   private static final class Unexpected extends Handler {
-    private final StringBuffer found = new StringBuffer();
+    private final StringBuilder found = new StringBuilder();
 
     @Override
     public void publish(LogRecord each) {
