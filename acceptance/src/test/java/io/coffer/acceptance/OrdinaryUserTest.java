@@ -2,6 +2,7 @@ package io.coffer.acceptance;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -32,6 +33,10 @@ class OrdinaryUserTest {
   void moveIn() {
     Tools.needRoot(); // to become somebody else
     Tools.need("setpriv", "fusermount3", "unshare");
+    Command.coffer("--version").ok(); // builds, which an ordinary user may not
+    assumeTrue(
+        Command.of("test", "-r", Reactor.coffer()).asNobody().run().exit() == 0,
+        "the tree under test lies where an ordinary user cannot read it");
     home = area.directory("home");
     Command.of("chown", Person.NOBODY + ":" + Person.NOBODY, home).ok();
   }

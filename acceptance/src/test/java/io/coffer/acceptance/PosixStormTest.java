@@ -153,7 +153,9 @@ class PosixStormTest extends OnSubject {
           rounds.incrementAndGet();
         });
     storm(4);
-    remove(me, at("t"));
+    if (me.list(dir).contains("t")) { // the remover may have been the last
+      remove(me, at("t"));
+    }
     assertEquals(List.of(), me.list(dir), "after the storm and a last rm -rf");
     assertTrue(rounds.get() > 0, "the remover should have finished at least once");
   }
