@@ -35,7 +35,8 @@ final class InodeTable {
   private volatile boolean unannounced;
 
   /**
-   * @param removedDirectory told, outside the lock, of directories that left the table
+   * @param removedDirectory told, outside the lock, of directories that left the table, or that
+   *     nobody names any more while something still hangs on them
    */
   InodeTable(FileStatus rootStatus, Consumer<Inode> removedDirectory) {
     this.removedDirectory = removedDirectory;
@@ -99,6 +100,10 @@ final class InodeTable {
       }
       inode.lookups = Math.max(0, inode.lookups - forgotten);
       removeIfUnused(inode);
+      if (inode.lookups == 0 && !inode.removed && inode.isDirectory()) {
+        departed.add(inode);
+        unannounced = true;
+      }
     }
     announce();
   }
@@ -150,6 +155,21 @@ final class InodeTable {
       removeLocation(inode, parent, storedName);
     }
     announce();
+  }
+
+  /**
+   * The object's only name was removed. Whoever knows the inode keeps it, but it is not found by
+   * its number any more: the store may give that to the next object within the tick of its clock,
+   * and nothing would tell the two apart.
+   */
+  void deleted(Inode inode, Inode parent, byte[] storedName) {
+    synchronized (this) {
+      int slot = slotOf(inode.device, inode.number);
+      if (byKey[slot] == inode) {
+        removeKey(slot);
+      }
+    }
+    unnamed(inode, parent, storedName);
   }
 
   private Inode findOrAdd(FileStatus status) {

@@ -404,15 +404,18 @@ final class Namespace {
       NameCodec codec = names.codec(directory);
       StoredName stored = names.encodeExisting(parent, codec, name);
       Inode removed = table.find(directory.directory.status(stored.name()));
-      try (var _ = names.guard(parent, stored)) {
-        if (!removePlainly(directory.directory, stored.name())) {
-          try (var aside = empties.moveAside(directory.directory, stored.name(), codec)) {
-            aside.remove();
+      // While it is open the store gives its inode number to nobody else.
+      try (var _ = removed == null ? null : cache.cached(removed)) {
+        try (var _ = names.guard(parent, stored)) {
+          if (!removePlainly(directory.directory, stored.name())) {
+            try (var aside = empties.moveAside(directory.directory, stored.name(), codec)) {
+              aside.remove();
+            }
           }
+          names.removeSidecar(directory.directory, stored);
         }
-        names.removeSidecar(directory.directory, stored);
+        forgetDirectory(removed, parent, stored.name());
       }
-      forgetDirectory(removed, parent, stored.name());
     }
   }
 
@@ -435,7 +438,7 @@ final class Namespace {
   private void forgetDirectory(@Nullable Inode removed, Inode parent, byte[] storedName) {
     if (removed != null) {
       volume.durability.removedDirectory(removed);
-      table.unnamed(removed, parent, storedName);
+      table.deleted(removed, parent, storedName);
     }
   }
 
