@@ -176,7 +176,7 @@ class NamespaceTest {
                   Flags.O_RDWR | Flags.O_EXCL,
                   0600);
           files.release(made.handle());
-          model.put(path, (long) at.hashCode() | 1);
+          model.put(path, made.entry().status().inode());
         }
         case 2 -> {
           String path = place(model, random);
