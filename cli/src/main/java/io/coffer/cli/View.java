@@ -7,6 +7,7 @@ import io.coffer.fuse.MountException;
 import io.coffer.fuse.MountRequest;
 import io.coffer.mount.MountOptions;
 import io.coffer.mount.MountedView;
+import io.coffer.mount.SharingMode;
 import io.coffer.posix.ErrnoException;
 import io.coffer.posix.Processes;
 import io.coffer.store.LocalStore;
@@ -92,7 +93,8 @@ public final class View {
   }
 
   private static MountOptions options(ViewSpec spec) {
-    boolean shared = spec.has(Switch.SHARED_STORAGE);
+    SharingMode sharing =
+        spec.has(Switch.SHARED_STORAGE) ? SharingMode.SHARED : SharingMode.EXCLUSIVE;
     boolean readOnly = spec.has(Switch.READ_ONLY) || spec.has(Switch.REVERSE);
     boolean allowOther = spec.has(Switch.ALLOW_OTHER);
     MountRequest request =
@@ -107,7 +109,7 @@ public final class View {
             spec.has(Switch.DEVICES),
             !spec.has(Switch.NO_EXECUTION),
             spec.kernelOptions());
-    Duration believe = shared ? Duration.ZERO : BELIEVE;
+    Duration believe = sharing.believes() ? BELIEVE : Duration.ZERO;
     return new MountOptions(
         request,
         // Looked at before; a stale answer must not refuse what the user has asked for.
@@ -116,7 +118,8 @@ public final class View {
         believe,
         believe,
         believe,
-        !shared,
+        sharing,
+        sharing.keepsContents(),
         !spec.has(Switch.SERIALIZE_READS),
         owner(spec),
         spec.idle(),

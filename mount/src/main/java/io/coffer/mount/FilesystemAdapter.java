@@ -252,13 +252,27 @@ final class FilesystemAdapter implements Filesystem {
         // The kernel leaves to us what O_TRUNC does (FUSE_ATOMIC_O_TRUNC).
         dropPrivileges(id, handle);
       }
-      int reply = options.keepCache() && cacheIsGood(id, handle, flags) ? OPEN_KEEP_CACHE : 0;
+      int reply = direct(flags);
+      if (reply == 0 && options.keepCache() && cacheIsGood(id, handle, flags)) {
+        reply = OPEN_KEEP_CACHE;
+      }
       openHandles.incrementAndGet();
       return new OpenReply(handle, reply);
     } catch (ErrnoException | RuntimeException e) {
       files.release(handle);
       throw e;
     }
+  }
+
+  /**
+   * Files that go around the page cache: all, if the mode says so, and those opened for appending
+   * where others append too, for the kernel would put the bytes into its cache where it believes
+   * the end to be.
+   */
+  private int direct(int openFlags) {
+    SharingMode sharing = options.sharing();
+    boolean appends = sharing.isShared() && (openFlags & Flags.O_APPEND) != 0;
+    return sharing.isDirect() || appends ? OPEN_DIRECT_IO : 0;
   }
 
   private boolean cacheIsGood(long id, long handle, int flags) throws ErrnoException {
@@ -273,7 +287,8 @@ final class FilesystemAdapter implements Filesystem {
       throws ErrnoException {
     used();
     int masked = masked(parent, mode, umask);
-    return created(credentials.as(caller, () -> files.create(parent, name, flags, masked)));
+    return created(
+        credentials.as(caller, () -> files.create(parent, name, flags, masked)), direct(flags));
   }
 
   @Override
@@ -281,15 +296,16 @@ final class FilesystemAdapter implements Filesystem {
       throws ErrnoException {
     used();
     int masked = masked(parent, mode, umask);
-    return created(credentials.as(caller, () -> files.createTemporary(parent, flags, masked)));
+    return created(
+        credentials.as(caller, () -> files.createTemporary(parent, flags, masked)), direct(flags));
   }
 
-  private CreateReply created(Created made) {
+  private CreateReply created(Created made, int openReply) {
     openHandles.incrementAndGet();
     if (options.keepCache()) {
       stamps.writes(made.handle());
     }
-    return new CreateReply(reply(made.entry()), new OpenReply(made.handle(), 0));
+    return new CreateReply(reply(made.entry()), new OpenReply(made.handle(), openReply));
   }
 
   @Override

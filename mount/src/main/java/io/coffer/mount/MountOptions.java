@@ -14,6 +14,7 @@ import org.jspecify.annotations.Nullable;
  * @param entryTimeout how long the kernel may believe in a name; zero asks every time
  * @param attributeTimeout how long it may believe in a status
  * @param negativeTimeout how long it may believe that a name does not exist
+ * @param sharing who else may change the store; the timeouts and keepCache must fit to it
  * @param keepCache cached contents stay good between two opens, unless size or time changed
  * @param asynchronousRead the kernel may send several reads of one file at once
  * @param owner show everything as belonging to this user and group, or null
@@ -27,6 +28,7 @@ public record MountOptions(
     Duration entryTimeout,
     Duration attributeTimeout,
     Duration negativeTimeout,
+    SharingMode sharing,
     boolean keepCache,
     boolean asynchronousRead,
     @Nullable Owner owner,

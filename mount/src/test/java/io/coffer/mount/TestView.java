@@ -32,6 +32,7 @@ final class TestView {
     boolean nonEmpty;
     boolean acl;
     boolean keepCache = true;
+    SharingMode sharing = SharingMode.EXCLUSIVE;
     Duration timeout = Duration.ofSeconds(1);
     MountOptions.@Nullable Owner owner;
     @Nullable Duration idle;
@@ -93,6 +94,7 @@ final class TestView {
         o.timeout,
         o.timeout,
         Duration.ZERO,
+        o.sharing,
         o.keepCache,
         true,
         o.owner,
