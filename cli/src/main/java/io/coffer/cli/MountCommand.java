@@ -12,10 +12,14 @@ import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
+import java.util.Stack;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.IParameterConsumer;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.ArgSpec;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -32,7 +36,8 @@ import picocli.CommandLine.Parameters;
     footer = {
       "",
       "Options of -o, for /etc/fstab: ro rw suid nosuid dev nodev exec noexec allow_other nonempty",
-      "  acl reverse shared_storage one_file_system idle=TIME config=FILE fsname=NAME",
+      "  acl reverse shared shared=auto exclusive direct_io one_file_system idle=TIME config=FILE"
+          + " fsname=NAME",
       "  password_file=FILE password_command=COMMAND force_owner=UID:GID control_socket=PATH",
       "  context=... (SELinux); those of mount itself (noauto, nofail, user, x-...) are left to"
           + " it.",
@@ -102,11 +107,28 @@ final class MountCommand extends BaseCommand {
   private boolean oneFilesystem;
 
   @Option(
-      names = "--shared-storage",
+      names = {"--shared", "--shared-storage"},
+      arity = "0..1",
+      parameterConsumer = SharedValue.class,
+      paramLabel = "auto",
       description =
-          "Others change the volume at the same time, from other machines: cache nothing that"
-              + " could be stale.")
-  private boolean sharedStorage;
+          "Others change the volume at the same time, from this and other nodes: lock what is"
+              + " changed, and cache nothing that could be stale. --shared=auto, the default, does"
+              + " so on network and cluster filesystems and where others do.")
+  private String shared = "auto";
+
+  @Option(
+      names = "--exclusive",
+      description =
+          "Nobody else changes the volume: cache all, and refuse if another mount has it.")
+  private boolean exclusive;
+
+  @Option(
+      names = "--direct-io",
+      description =
+          "In a shared volume, read and write around the page cache: what others write"
+              + " is seen at once, not at the next open.")
+  private boolean directIo;
 
   @Option(names = "--acl", description = "Let the kernel enforce the POSIX ACLs of the store.")
   private boolean acl;
@@ -149,6 +171,14 @@ final class MountCommand extends BaseCommand {
   private boolean mayHoldFiles;
   private boolean mustBeWritable;
 
+  /** Takes a value only if it is one: what follows {@code --shared} is mostly the directory. */
+  static final class SharedValue implements IParameterConsumer {
+    @Override
+    public void consumeParameters(Stack<String> args, ArgSpec option, CommandSpec command) {
+      option.setValue(!args.isEmpty() && args.peek().equals("auto") ? args.pop() : "always");
+    }
+  }
+
   MountCommand(Ui ui) {
     super(ui);
   }
@@ -169,6 +199,16 @@ final class MountCommand extends BaseCommand {
 
   private void checkOptions() throws CommandException {
     keys.check();
+    if (!shared.equals("always") && !shared.equals("auto")) {
+      throw new CommandException(
+          ExitCode.USAGE,
+          "--shared takes no value but auto, not '" + shared + "'",
+          "coffer mount --help");
+    }
+    if (exclusive && shared.equals("always")) {
+      throw new CommandException(
+          ExitCode.USAGE, "--shared and --exclusive contradict each other", "coffer mount --help");
+    }
     if (owner != null && !OWNER.matcher(owner).matches()) {
       throw new CommandException(
           ExitCode.USAGE,
@@ -251,7 +291,9 @@ final class MountCommand extends BaseCommand {
     set(Switch.READ_ONLY, readOnly);
     set(Switch.ALLOW_OTHER, allowOther || owner != null);
     set(Switch.ACL, acl);
-    set(Switch.SHARED_STORAGE, sharedStorage);
+    set(Switch.SHARED, shared.equals("always"));
+    set(Switch.EXCLUSIVE, exclusive);
+    set(Switch.DIRECT_IO, directIo);
     set(Switch.ONE_FILESYSTEM, oneFilesystem);
     Path real = directory.toRealPath();
     List<String> patterns = new ArrayList<>(excluded);
@@ -355,7 +397,10 @@ final class MountCommand extends BaseCommand {
           case "nonempty" -> mayHoldFiles = true;
           case "acl" -> acl = true;
           case "reverse" -> reverse = true;
-          case "shared_storage", "sharedstorage" -> sharedStorage = true;
+          case "shared", "shared_storage", "sharedstorage" ->
+              shared = item.value() == null ? "always" : item.value();
+          case "exclusive" -> exclusive = true;
+          case "direct_io" -> directIo = true;
           case "one_file_system" -> oneFilesystem = true;
           case "idle" -> idle = duration(item);
           case "config" -> config = Path.of(value(item));

@@ -7,6 +7,7 @@ import io.coffer.fuse.MountException;
 import io.coffer.fuse.MountRequest;
 import io.coffer.mount.MountOptions;
 import io.coffer.mount.MountedView;
+import io.coffer.mount.Sharing;
 import io.coffer.mount.SharingMode;
 import io.coffer.posix.ErrnoException;
 import io.coffer.posix.Processes;
@@ -27,11 +28,13 @@ public final class View {
 
   private final LocalStore store;
   private final GocryptfsFormat format;
+  private final Sharing sharing;
   private final MountedView mounted;
 
-  private View(LocalStore store, GocryptfsFormat format, MountedView mounted) {
+  private View(LocalStore store, GocryptfsFormat format, Sharing sharing, MountedView mounted) {
     this.store = store;
     this.format = format;
+    this.sharing = sharing;
     this.mounted = mounted;
   }
 
@@ -45,12 +48,16 @@ public final class View {
     protectProcess();
     LocalStore store = null;
     GocryptfsFormat format = null;
+    Sharing sharing = null;
     MountedView mounted = null;
     try {
       store = LocalStore.open(spec.directory());
       format = new GocryptfsFormat(spec.config(), masterKey, !spec.has(Switch.NO_LONG_NAMES));
-      mounted = mount(spec, store, format);
-      return new View(store, format, mounted);
+      sharing = sharing(spec, store, format);
+      mounted = mount(spec, store, format, sharing);
+      return new View(store, format, sharing, mounted);
+    } catch (Sharing.RefusedException e) {
+      throw new CommandException(ExitCode.VOLUME_DIRECTORY, String.valueOf(e.getMessage()));
     } catch (ErrnoException e) {
       throw new CommandException(
           ExitCode.VOLUME_DIRECTORY, "cannot open the volume: " + e.getMessage());
@@ -65,14 +72,29 @@ public final class View {
       throw new CommandException(ExitCode.EXCLUDE, String.valueOf(e.getMessage()));
     } finally {
       if (mounted == null) {
-        close(store, format);
+        close(store, format, sharing);
       }
     }
   }
 
-  private static MountedView mount(ViewSpec spec, LocalStore store, GocryptfsFormat format)
+  private static Sharing sharing(ViewSpec spec, LocalStore store, GocryptfsFormat format)
+      throws ErrnoException, Sharing.RefusedException {
+    Sharing.Wish wish = Sharing.Wish.AUTOMATIC;
+    if (spec.has(Switch.SHARED)) {
+      wish = Sharing.Wish.SHARED;
+    } else if (spec.has(Switch.EXCLUSIVE)) {
+      wish = Sharing.Wish.EXCLUSIVE;
+    } else if (spec.has(Switch.TOLERANT)) {
+      wish = Sharing.Wish.AUTOMATIC_IN_ANY_CASE;
+    }
+    boolean readOnly = spec.has(Switch.READ_ONLY) || spec.has(Switch.REVERSE);
+    return Sharing.decide(store, spec.directory(), format.lockFileName(), wish, readOnly);
+  }
+
+  private static MountedView mount(
+      ViewSpec spec, LocalStore store, GocryptfsFormat format, Sharing sharing)
       throws MountException, InterruptedException, ErrnoException {
-    MountOptions options = options(spec);
+    MountOptions options = options(spec, mode(spec, sharing));
     if (spec.has(Switch.REVERSE)) {
       ReverseOptions reverse =
           new ReverseOptions(
@@ -88,13 +110,18 @@ public final class View {
             format,
             EncryptedFilesystem.Options.defaults()
                 .withReadOnly(spec.has(Switch.READ_ONLY))
-                .withFileCapabilities(spec.has(Switch.SET_USER_ID)));
+                .withFileCapabilities(spec.has(Switch.SET_USER_ID))
+                .withShared(sharing.mode().isShared()),
+            sharing.lease());
     return MountedView.mount(files, files, options);
   }
 
-  private static MountOptions options(ViewSpec spec) {
-    SharingMode sharing =
-        spec.has(Switch.SHARED_STORAGE) ? SharingMode.SHARED : SharingMode.EXCLUSIVE;
+  private static SharingMode mode(ViewSpec spec, Sharing sharing) {
+    SharingMode mode = sharing.mode();
+    return mode.isShared() && spec.has(Switch.DIRECT_IO) ? SharingMode.SHARED_DIRECT : mode;
+  }
+
+  private static MountOptions options(ViewSpec spec, SharingMode sharing) {
     boolean readOnly = spec.has(Switch.READ_ONLY) || spec.has(Switch.REVERSE);
     boolean allowOther = spec.has(Switch.ALLOW_OTHER);
     MountRequest request =
@@ -157,7 +184,7 @@ public final class View {
   /** Waits until the view has been unmounted, and closes everything. */
   public void awaitEnd() throws InterruptedException {
     mounted.awaitUnmount();
-    close(store, format);
+    close(store, format, sharing);
   }
 
   /** Unmounts, from the thread of an interruption; waits a few seconds for requests under way. */
@@ -171,7 +198,11 @@ public final class View {
     }
   }
 
-  private static void close(@Nullable LocalStore store, @Nullable GocryptfsFormat format) {
+  private static void close(
+      @Nullable LocalStore store, @Nullable GocryptfsFormat format, @Nullable Sharing sharing) {
+    if (sharing != null) {
+      sharing.close();
+    }
     if (format != null) {
       format.close();
     }

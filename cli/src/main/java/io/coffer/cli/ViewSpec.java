@@ -62,8 +62,14 @@ public record ViewSpec(
     SET_USER_ID,
     DEVICES,
     NO_EXECUTION,
-    /** Others change the store at the same time: nothing is believed for longer than a request. */
-    SHARED_STORAGE,
+    /** Others change the store at the same time; without this and the next, that is found out. */
+    SHARED,
+    /** Nobody else may change the store at the same time. */
+    EXCLUSIVE,
+    /** A mount that has the store for itself is no reason to refuse another. */
+    TOLERANT,
+    /** Reads and writes go around the kernel's page cache. */
+    DIRECT_IO,
     /** The kernel keeps cached contents even of files that it has closed. */
     KERNEL_CACHE,
     /** The kernel sends the reads of a file one after the other. */

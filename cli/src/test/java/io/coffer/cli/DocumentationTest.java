@@ -93,7 +93,7 @@ class DocumentationTest {
   void namesNoCommandThatDoesNotExist() throws IOException {
     List<String> known = new ArrayList<>(commandLine().getSubcommands().keySet());
     // Added by rooms that are not on the class path here.
-    known.addAll(List.of("bench", "ca", "keyserver", "audit"));
+    known.addAll(List.of("bench", "torture", "ca", "keyserver", "audit"));
     try (Stream<Path> files = Files.walk(DOCS)) {
       List<Path> texts =
           Stream.concat(

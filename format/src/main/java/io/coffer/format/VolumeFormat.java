@@ -32,6 +32,14 @@ public interface VolumeFormat extends AutoCloseable {
   /** Is this stored name in the root directory the volume's own (its configuration)? */
   boolean isReservedInRoot(byte[] storedName);
 
+  /**
+   * Name of the file in the root directory in which mounts of the volume find each other; reserved
+   * there. Null if volumes of this format have no place for one.
+   */
+  default byte @Nullable [] lockFileName() {
+    return null;
+  }
+
   /** May no plain entry of this name be made in the root (plain names, configuration's name)? */
   boolean isForbiddenInRoot(byte[] plainName);
 

@@ -17,6 +17,7 @@ public final class Linux {
   private static final int STATX_BTIME = 0x800;
   private static final int F_OFD_GETLK = 36;
   private static final int F_OFD_SETLK = 37;
+  private static final int F_OFD_SETLKW = 38;
   private static final int F_UNLCK = 2;
 
   private Linux() {}
@@ -492,6 +493,13 @@ public final class Linux {
       throw new ErrnoException((int) -result);
     }
     return true;
+  }
+
+  /** F_OFD_SETLKW: waits for whatever lock is in the way. */
+  public static void lock(int descriptor, int type, long start, long length) throws ErrnoException {
+    MemorySegment b = Scratch.get().buffer();
+    fillLock(b, type, start, length);
+    SystemCall.call(Numbers.FCNTL, descriptor, F_OFD_SETLKW, b.address());
   }
 
   /** F_OFD_GETLK: the lock in the way, or null. */

@@ -133,6 +133,13 @@ final class LocalFile implements StoreFile {
   }
 
   @Override
+  public void lock(LockType type, long start, long length) throws ErrnoException {
+    if (!tryLock(type, start, length)) {
+      Linux.lock(descriptor, rangeType(type), start, length);
+    }
+  }
+
+  @Override
   public @Nullable FileLock testLock(LockType type, long start, long length) throws ErrnoException {
     Linux.RangeLock found = Linux.testLock(descriptor, rangeType(type), start, length);
     if (found == null) {

@@ -70,6 +70,14 @@ public interface StoreFile extends AutoCloseable {
    */
   boolean tryLock(LockType type, long start, long length) throws ErrnoException;
 
+  /**
+   * Sets an open-file-description lock (F_OFD_SETLKW), waiting for as long as another is in the
+   * way. A holder that dies gives its locks back, on a network store as soon as the servers notice.
+   *
+   * @param length bytes, 0 for "to the end and beyond"
+   */
+  void lock(LockType type, long start, long length) throws ErrnoException;
+
   /** The lock that would be in the way of such a lock (F_OFD_GETLK), or null. */
   @Nullable FileLock testLock(LockType type, long start, long length) throws ErrnoException;
 

@@ -8,7 +8,9 @@ import io.coffer.format.VolumeFormat;
 import io.coffer.posix.Errno;
 import io.coffer.posix.ErrnoException;
 import io.coffer.posix.Flags;
+import io.coffer.store.LockType;
 import io.coffer.store.StoreFile;
+import io.coffer.vfs.FileLocks.Range;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.function.Function;
@@ -26,9 +28,16 @@ import org.jspecify.annotations.Nullable;
  * where the store writes elsewhere anyway (copy-on-write, compression, network stores), and putting
  * back what was there serves the same end.
  *
+ * <p>On shared storage every change is made under a lock of the protocol (see {@link FileLocks}),
+ * and what is known of the file is learnt anew beneath it. Reads take no lock; what they cannot
+ * open is read again under one, since it may only have been in the middle of a change.
+ *
  * <p>Thread-safe; takes {@link FileState#content} itself.
  */
 final class Contents {
+  /** {@link #write} at the end of the file, wherever that is. */
+  static final long AT_END = -1;
+
   private static final int MAX_CHUNK_BYTES = 1 << 20;
   private static final int COPY_BYTES = 1 << 20;
 
@@ -37,18 +46,46 @@ final class Contents {
   private final int blockBytes;
   private final int storedBlockBytes;
   private final int headerBytes;
+  private final boolean shared;
+  private final boolean readOnly;
   private final DamageLog damage;
   private final Function<Inode, String> pathOf;
 
   /**
+   * A block or the header cannot be opened: damaged, or, if there was no lock, in the middle of a
+   * change. Never leaves this class.
+   */
+  private static final class Doubtful extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+    private final long place;
+    private final String fault;
+
+    /**
+     * @param place a block, or {@link DamageLog#HEADER}
+     */
+    Doubtful(long place, String fault) {
+      super(null, null, false, false);
+      this.place = place;
+      this.fault = fault;
+    }
+  }
+
+  /**
+   * @param options whether other nodes change the same files, and whether this one may
    * @param pathOf a file's path for log lines
    */
-  Contents(VolumeFormat format, DamageLog damage, Function<Inode, String> pathOf) {
+  Contents(
+      VolumeFormat format,
+      EncryptedFilesystem.Options options,
+      DamageLog damage,
+      Function<Inode, String> pathOf) {
     this.format = format;
     this.layout = format.layout();
     this.blockBytes = layout.blockBytes();
     this.storedBlockBytes = layout.storedBlockBytes();
     this.headerBytes = layout.headerBytes();
+    this.shared = options.shared();
+    this.readOnly = options.readOnly();
     this.damage = damage;
     this.pathOf = pathOf;
   }
@@ -70,13 +107,31 @@ final class Contents {
     }
     long stamp = state.content.readLock();
     try {
-      return readLocked(state, file, offset, to, position, length);
+      return readAll(state, file, offset, to, position, length);
+    } catch (Doubtful e) {
+      // Somebody may be in the middle of a change.
     } finally {
       state.content.unlockRead(stamp);
     }
+    stamp = state.content.writeLock();
+    try {
+      var range = new Range(layout.blockAt(offset), layout.blockAt(offset + length - 1));
+      return (int)
+          confirmed(
+              state,
+              file,
+              false,
+              () -> {
+                try (var _ = beginHeld(state, file, LockType.SHARED, range)) {
+                  return readAll(state, file, offset, to, position, length);
+                }
+              });
+    } finally {
+      state.content.unlockWrite(stamp);
+    }
   }
 
-  private int readLocked(
+  private int readAll(
       FileState state, StoreFile file, long offset, MemorySegment to, long position, int length)
       throws ErrnoException {
     long limit = layout.maxPlainSize();
@@ -116,17 +171,17 @@ final class Contents {
       return 0;
     }
     if (cipher == null) {
-      cipher = parseHeader(state, stored.asSlice(0, headerBytes).toArray(ValueLayout.JAVA_BYTE));
+      cipher = parseHeader(stored.asSlice(0, headerBytes).toArray(ValueLayout.JAVA_BYTE));
       state.cipher = cipher;
     }
     int body = read - before;
     int available = plainBytes(body);
     int skip = (int) (offset - layout.plainOffset(first));
     if (skip == 0 && available <= length) {
-      return open(state, cipher, first, stored, before, body, to, position);
+      return open(cipher, first, stored, before, body, to, position);
     }
     MemorySegment plain = buffers.plain((long) blocks * blockBytes);
-    int opened = open(state, cipher, first, stored, before, body, plain, 0);
+    int opened = open(cipher, first, stored, before, body, plain, 0);
     int given = Math.max(0, Math.min(length, opened - skip));
     MemorySegment.copy(plain, skip, to, position, given);
     return given;
@@ -140,7 +195,6 @@ final class Contents {
   }
 
   private int open(
-      FileState state,
       ContentCipher cipher,
       long first,
       MemorySegment stored,
@@ -152,19 +206,128 @@ final class Contents {
     try {
       return cipher.open(first, stored, storedPosition, storedBytes, plain, plainPosition);
     } catch (BlockException e) {
-      if (damage.first(state.inode, e.block())) {
-        damage.write(
-            "file "
-                + pathOf.apply(state.inode)
-                + ", block "
-                + e.block()
-                + " (byte "
-                + layout.plainOffset(e.block())
-                + "): "
-                + e.getMessage());
-      }
-      throw new ErrnoException(Errno.EIO);
+      throw new Doubtful(e.block(), String.valueOf(e.getMessage()));
     }
+  }
+
+  // Shared storage.
+
+  /** Something done to a file beneath the lock that it takes itself. */
+  private interface Action {
+    long run() throws ErrnoException;
+  }
+
+  /**
+   * Runs something that holds its lock, so that what it cannot open is not being changed. Then it
+   * is what the death of a node in the middle of a truncation left, which is brought to its end, or
+   * it is damaged. Contents held exclusively.
+   *
+   * @param writable {@code file} is open for writing
+   * @throws ErrnoException EIO if it is damaged
+   */
+  private long confirmed(FileState state, StoreFile file, boolean writable, Action action)
+      throws ErrnoException {
+    try {
+      return action.run();
+    } catch (Doubtful e) {
+      if (!finishTruncation(state, file, writable, e.place)) {
+        throw damaged(state, e);
+      }
+    }
+    try {
+      return action.run();
+    } catch (Doubtful e) {
+      throw damaged(state, e);
+    }
+  }
+
+  private ErrnoException damaged(FileState state, Doubtful e) {
+    if (damage.first(state.inode, e.place)) {
+      String where =
+          e.place == DamageLog.HEADER
+              ? "header"
+              : "block " + e.place + " (byte " + layout.plainOffset(e.place) + ")";
+      damage.write("file " + pathOf.apply(state.inode) + ", " + where + ": " + e.fault);
+    }
+    return new ErrnoException(Errno.EIO);
+  }
+
+  /** {@link #finishTruncation(FileState, StoreFile, long)} with a handle that is open for it. */
+  private boolean finishTruncation(FileState state, StoreFile file, boolean writable, long block)
+      throws ErrnoException {
+    if (readOnly || block < 0 || layout.overheadBytes() == 0) {
+      return false;
+    }
+    if (writable) {
+      return finishTruncation(state, file, block);
+    }
+    try (StoreFile again = file.reopen(Flags.O_RDWR)) {
+      return finishTruncation(state, again, block);
+    } catch (ErrnoException e) {
+      return false; // not allowed here: whoever may write finishes it
+    }
+  }
+
+  /**
+   * A truncation seals the block in which the file will end anew, shorter, and then cuts the file
+   * there. If its node died in between, the shorter form still authenticates, followed by what was
+   * left of the longer one; what is missing is the cut.
+   *
+   * @return true if the block is whole now
+   */
+  private boolean finishTruncation(FileState state, StoreFile file, long block)
+      throws ErrnoException {
+    IoBuffers buffers = IoBuffers.get();
+    try (var _ = beginHeld(state, file, LockType.EXCLUSIVE, Range.WHOLE)) {
+      state.plainEnd = FileState.UNKNOWN;
+      ContentCipher cipher = loadCipher(state, file);
+      if (cipher == null) {
+        return true; // cut to nothing meanwhile
+      }
+      MemorySegment stored = buffers.saved(storedBlockBytes);
+      int bytes = readStored(file, block, stored, 0);
+      if (bytes == 0 || opens(cipher, block, stored, bytes)) {
+        return true;
+      }
+      for (int cut = layout.overheadBytes() + 1; cut < bytes; cut++) {
+        if (opens(cipher, block, stored, cut)) {
+          file.truncate(layout.storedOffset(block) + cut);
+          damage.write(
+              "file "
+                  + pathOf.apply(state.inode)
+                  + ": finished a truncation that was interrupted in block "
+                  + block);
+          return true;
+        }
+      }
+    } catch (Doubtful e) {
+      // The header is damaged.
+    }
+    return false;
+  }
+
+  private boolean opens(ContentCipher cipher, long block, MemorySegment stored, int bytes) {
+    try {
+      cipher.open(block, stored, 0, bytes, IoBuffers.get().last(blockBytes), 0);
+      return true;
+    } catch (BlockException e) {
+      return false;
+    }
+  }
+
+  /**
+   * Waits for a range and forgets what was known of the file. Contents held exclusively; null, and
+   * nothing forgotten, where nobody else changes the store.
+   */
+  private FileLocks.@Nullable Held beginHeld(
+      FileState state, StoreFile file, LockType type, Range range) throws ErrnoException {
+    if (!shared) {
+      return null;
+    }
+    FileLocks.Held held = FileLocks.hold(file, type, range);
+    state.cipher = null;
+    state.plainEnd = FileState.UNKNOWN;
+    return held;
   }
 
   // Headers.
@@ -186,19 +349,16 @@ final class Contents {
       }
       MemorySegment.copy(stored, ValueLayout.JAVA_BYTE, 0, header, 0, headerBytes);
     }
-    cipher = parseHeader(state, header);
+    cipher = parseHeader(header);
     state.cipher = cipher;
     return cipher;
   }
 
-  private ContentCipher parseHeader(FileState state, byte[] header) throws ErrnoException {
+  private ContentCipher parseHeader(byte[] header) {
     try {
       return format.contents(header);
     } catch (FormatException e) {
-      if (damage.first(state.inode, DamageLog.HEADER)) {
-        damage.write("file " + pathOf.apply(state.inode) + ", header: " + e.getMessage());
-      }
-      throw new ErrnoException(Errno.EIO);
+      throw new Doubtful(DamageLog.HEADER, String.valueOf(e.getMessage()));
     }
   }
 
@@ -207,31 +367,28 @@ final class Contents {
   /**
    * Writes plain bytes.
    *
+   * @param offset {@link #AT_END} to append
    * @return bytes written; less than {@code length} if the store refused the rest
    * @throws ErrnoException if nothing was written; then the file is as before
    */
   int write(
       FileState state, StoreFile file, long offset, MemorySegment from, long position, int length)
       throws ErrnoException {
-    if (offset < 0 || length < 0) {
+    if ((offset < 0 && offset != AT_END) || length < 0) {
       throw new ErrnoException(Errno.EINVAL);
     }
     if (length == 0) {
       return 0;
     }
-    long room = layout.maxPlainSize() - offset;
-    if (room <= 0) {
-      throw new ErrnoException(Errno.EFBIG);
-    }
-    int wanted = (int) Math.min(length, room);
     long stamp = state.content.writeLock();
     try {
       int done = 0;
-      while (done < wanted) {
-        int chunk = Math.min(wanted - done, MAX_CHUNK_BYTES);
+      while (done < length) {
+        int chunk = Math.min(length - done, MAX_CHUNK_BYTES);
         int written;
         try {
-          written = new Run(state, file, offset + done, chunk).write(from, position + done);
+          long at = offset == AT_END ? AT_END : offset + done;
+          written = writeChunk(state, file, at, from, position + done, chunk);
         } catch (ErrnoException e) {
           if (done > 0) {
             break;
@@ -247,6 +404,62 @@ final class Contents {
     } finally {
       state.content.unlockWrite(stamp);
     }
+  }
+
+  /** Writes at most {@link #MAX_CHUNK_BYTES}, at once. */
+  private int writeChunk(
+      FileState state, StoreFile file, long offset, MemorySegment from, long position, int length)
+      throws ErrnoException {
+    try {
+      return tryWriteChunk(state, file, offset, from, position, length);
+    } catch (Doubtful e) {
+      return (int)
+          confirmed(
+              state, file, true, () -> tryWriteChunk(state, file, offset, from, position, length));
+    }
+  }
+
+  private int tryWriteChunk(
+      FileState state, StoreFile file, long offset, MemorySegment from, long position, int length)
+      throws ErrnoException {
+    if (!shared) {
+      long at = offset;
+      if (offset == AT_END) {
+        refreshSize(state, file);
+        at = state.plainEnd;
+      }
+      return new Run(state, file, at, room(at, length)).write(from, position);
+    }
+    // What must be held depends on the size, which is only sure once it is held.
+    long size = state.plainEnd;
+    if (size < 0) {
+      size = layout.plainSize(file.status().size());
+    }
+    while (true) {
+      Range range = rangeForWrite(offset, length, size);
+      try (var _ = beginHeld(state, file, LockType.EXCLUSIVE, range)) {
+        refreshSize(state, file);
+        size = state.plainEnd;
+        if (range.covers(rangeForWrite(offset, length, size))) {
+          long at = offset == AT_END ? size : offset;
+          return new Run(state, file, at, room(at, length)).write(from, position);
+        }
+      }
+    }
+  }
+
+  private Range rangeForWrite(long offset, int length, long size) throws ErrnoException {
+    long at = offset == AT_END ? size : offset;
+    return FileLocks.forWrite(layout, at, room(at, length), size);
+  }
+
+  /** How many bytes of {@code length} still fit a file of the greatest size. */
+  private int room(long offset, int length) throws ErrnoException {
+    long room = layout.maxPlainSize() - offset;
+    if (room <= 0) {
+      throw new ErrnoException(Errno.EFBIG);
+    }
+    return (int) Math.min(length, room);
   }
 
   /** Asks the store for the file's size. */
@@ -309,7 +522,7 @@ final class Contents {
         // Empty, or a header alone: that one is replaced, since a planted header would make this
         // file share its id with another (gocryptfs: file-id poisoning).
         header = format.newFileHeader();
-        cipher = parseHeader(state, header);
+        cipher = parseHeader(header);
         plainBefore = 0;
       }
       boolean padded = padOldEnd(cipher);
@@ -381,7 +594,7 @@ final class Contents {
         if (layout.plainOffset(first) < plainBefore) {
           savedHead = first;
           savedHeadBytes = readStored(file, first, saved, 0);
-          old = openOne(state, cipher, first, saved, 0, savedHeadBytes, plain);
+          old = openOne(cipher, first, saved, 0, savedHeadBytes, plain);
         }
         if (old < skip) {
           plain.asSlice(old, skip - old).fill((byte) 0);
@@ -402,7 +615,7 @@ final class Contents {
         MemorySegment plain = buffers.last(blockBytes);
         savedTail = last;
         savedTailBytes = readStored(file, last, saved, storedBlockBytes);
-        int old = openOne(state, cipher, last, saved, storedBlockBytes, savedTailBytes, plain);
+        int old = openOne(cipher, last, saved, storedBlockBytes, savedTailBytes, plain);
         MemorySegment.copy(from, position + taken, plain, 0, endInLast);
         size += cipher.seal(last, plain, 0, Math.max(old, endInLast), stored, size);
       }
@@ -542,7 +755,6 @@ final class Contents {
   }
 
   private int openOne(
-      FileState state,
       ContentCipher cipher,
       long block,
       MemorySegment stored,
@@ -550,7 +762,7 @@ final class Contents {
       int bytes,
       MemorySegment plain)
       throws ErrnoException {
-    return bytes == 0 ? 0 : open(state, cipher, block, stored, position, bytes, plain, 0);
+    return bytes == 0 ? 0 : open(cipher, block, stored, position, bytes, plain, 0);
   }
 
   private static boolean isZero(MemorySegment segment, long bytes) {
@@ -585,7 +797,7 @@ final class Contents {
     MemorySegment saved = buffers.saved(4L * storedBlockBytes);
     long place = (long) savedPlace * storedBlockBytes;
     int savedBytes = readStored(file, block, saved, place);
-    int old = openOne(state, cipher, block, saved, place, savedBytes, plain);
+    int old = openOne(cipher, block, saved, place, savedBytes, plain);
     if (old < newBytes) {
       plain.asSlice(old, newBytes - old).fill((byte) 0);
     }
@@ -627,34 +839,56 @@ final class Contents {
     if (size > layout.maxPlainSize()) {
       throw new ErrnoException(Errno.EFBIG);
     }
+    changeWhole(state, file, () -> setSize(state, file, size));
+  }
+
+  /** A change for which the whole file must be held. */
+  private interface Change {
+    void run() throws ErrnoException;
+  }
+
+  private void changeWhole(FileState state, StoreFile file, Change change) throws ErrnoException {
     long stamp = state.content.writeLock();
     try {
-      if (size == 0) {
-        file.truncate(0);
-        state.cipher = null;
-        state.plainEnd = 0;
-        return;
-      }
-      refreshSize(state, file);
-      long old = state.plainEnd;
-      state.plainEnd = FileState.UNKNOWN;
-      if (size > old) {
-        grow(state, file, old, size);
-      } else if (size < old) {
-        shrink(state, file, size);
-      } else {
-        file.truncate(layout.storedSize(size)); // changes the times, as truncate(2) does
-      }
-      state.plainEnd = size;
+      confirmed(
+          state,
+          file,
+          true,
+          () -> {
+            try (var _ = beginHeld(state, file, LockType.EXCLUSIVE, Range.WHOLE)) {
+              change.run();
+              return 0;
+            }
+          });
     } finally {
       state.content.unlockWrite(stamp);
     }
   }
 
+  private void setSize(FileState state, StoreFile file, long size) throws ErrnoException {
+    if (size == 0) {
+      file.truncate(0);
+      state.cipher = null;
+      state.plainEnd = 0;
+      return;
+    }
+    refreshSize(state, file);
+    long old = state.plainEnd;
+    state.plainEnd = FileState.UNKNOWN;
+    if (size > old) {
+      grow(state, file, old, size);
+    } else if (size < old) {
+      shrink(state, file, size);
+    } else {
+      file.truncate(layout.storedSize(size)); // changes the times, as truncate(2) does
+    }
+    state.plainEnd = size;
+  }
+
   /**
-   * Cuts the file. A last block that keeps a part is sealed anew before the rest is cut off. A
-   * crash between the two leaves that one block unreadable and says so at every read; the other way
-   * round (cut to the border of the block, then write the part) a crash would lose the same bytes
+   * Cuts the file. A last block that keeps a part is sealed anew before the rest is cut off. What a
+   * crash between the two leaves is recognised and finished ({@link #finishTruncation}); the other
+   * way round (cut to the border of the block, then write the part) a crash would lose bytes
    * silently, and a full store could refuse the write when the old bytes are gone already.
    */
   private void shrink(FileState state, StoreFile file, long size) throws ErrnoException {
@@ -684,7 +918,7 @@ final class Contents {
     try {
       if (cipher == null) {
         byte[] header = format.newFileHeader();
-        cipher = parseHeader(state, header);
+        cipher = parseHeader(header);
         writeHeader(state, file, header);
       }
       int rest = (int) (size % blockBytes);
@@ -739,25 +973,25 @@ final class Contents {
       throw new ErrnoException(Errno.EOPNOTSUPP);
     }
     long end = offset + length;
-    long stamp = state.content.writeLock();
-    try {
-      refreshSize(state, file);
-      long old = state.plainEnd;
-      if (punch || zero) {
-        zeroRange(state, file, offset, Math.min(end, old), old, punch);
-      } else {
-        long from = layout.storedOffset(layout.blockAt(offset));
-        long to = layout.storedOffset(layout.blocksFor(end));
-        file.allocate(Flags.FALLOC_FL_KEEP_SIZE, from, to - from);
-      }
-      if ((mode & Flags.FALLOC_FL_KEEP_SIZE) == 0 && end > old) {
-        state.plainEnd = FileState.UNKNOWN;
-        grow(state, file, old, end);
-        state.plainEnd = end;
-      }
-    } finally {
-      state.content.unlockWrite(stamp);
-    }
+    changeWhole(
+        state,
+        file,
+        () -> {
+          refreshSize(state, file);
+          long old = state.plainEnd;
+          if (punch || zero) {
+            zeroRange(state, file, offset, Math.min(end, old), old, punch);
+          } else {
+            long from = layout.storedOffset(layout.blockAt(offset));
+            long to = layout.storedOffset(layout.blocksFor(end));
+            file.allocate(Flags.FALLOC_FL_KEEP_SIZE, from, to - from);
+          }
+          if ((mode & Flags.FALLOC_FL_KEEP_SIZE) == 0 && end > old) {
+            state.plainEnd = FileState.UNKNOWN;
+            grow(state, file, old, end);
+            state.plainEnd = end;
+          }
+        });
   }
 
   /** Makes a range within the file read as zeros; whole blocks become holes. */
@@ -981,19 +1215,19 @@ final class Contents {
   /** Makes a range read as zeros, growing the file if it must. */
   private void makeZero(FileState state, StoreFile file, long offset, long length)
       throws ErrnoException {
-    long stamp = state.content.writeLock();
-    try {
-      refreshSize(state, file);
-      long old = state.plainEnd;
-      long end = offset + length;
-      zeroRange(state, file, offset, Math.min(end, old), old, true);
-      if (end > old) {
-        state.plainEnd = FileState.UNKNOWN;
-        grow(state, file, old, end);
-        state.plainEnd = end;
-      }
-    } finally {
-      state.content.unlockWrite(stamp);
-    }
+    changeWhole(
+        state,
+        file,
+        () -> {
+          refreshSize(state, file);
+          long old = state.plainEnd;
+          long end = offset + length;
+          zeroRange(state, file, offset, Math.min(end, old), old, true);
+          if (end > old) {
+            state.plainEnd = FileState.UNKNOWN;
+            grow(state, file, old, end);
+            state.plainEnd = end;
+          }
+        });
   }
 }

@@ -1,5 +1,6 @@
 package io.coffer.vfs;
 
+import io.coffer.format.NameCodec;
 import io.coffer.posix.Errno;
 import io.coffer.posix.ErrnoException;
 import io.coffer.posix.FileStatus;
@@ -31,6 +32,12 @@ final class DirectoryCache {
     final StoreDirectory directory;
     private int users = 1;
     private boolean cached;
+
+    /**
+     * The codec of its names, where it may be kept no longer than this handle: with others at work
+     * in the store, the directory may be removed and its number used for another one.
+     */
+    volatile @Nullable NameCodec codec;
 
     private Ref(Inode inode, StoreDirectory directory) {
       this.inode = inode;

@@ -46,25 +46,33 @@ public final class EncryptedFilesystem implements VirtualFilesystem, PathTransla
    * @param readOnly everything that would change the store is EROFS
    * @param fileCapabilities give and take the attribute security.capability, which otherwise is
    *     EOPNOTSUPP (the kernel asks for it before each write)
+   * @param shared other nodes change the store too, by the protocol of docs/shared-storage.md;
+   *     without it, nobody else may write to the store at all
    * @param directoryHandles most descriptors kept open for directories that nobody has open
    */
-  public record Options(boolean readOnly, boolean fileCapabilities, int directoryHandles) {
+  public record Options(
+      boolean readOnly, boolean fileCapabilities, boolean shared, int directoryHandles) {
     private static final int MOST_DIRECTORY_HANDLES = 256;
 
     /** The usual: writable, without capabilities, a quarter of the descriptors but at most 256. */
     public static Options defaults() {
       return new Options(
-          false, false, Math.clamp(descriptorLimit() / 4, 8, MOST_DIRECTORY_HANDLES));
+          false, false, false, Math.clamp(descriptorLimit() / 4, 8, MOST_DIRECTORY_HANDLES));
     }
 
     /** The same, read-only or not. */
     public Options withReadOnly(boolean newReadOnly) {
-      return new Options(newReadOnly, fileCapabilities, directoryHandles);
+      return new Options(newReadOnly, fileCapabilities, shared, directoryHandles);
     }
 
     /** The same, with or without security.capability. */
     public Options withFileCapabilities(boolean newFileCapabilities) {
-      return new Options(readOnly, newFileCapabilities, directoryHandles);
+      return new Options(readOnly, newFileCapabilities, shared, directoryHandles);
+    }
+
+    /** The same, with the store shared with other nodes or not. */
+    public Options withShared(boolean newShared) {
+      return new Options(readOnly, fileCapabilities, newShared, directoryHandles);
     }
 
     /** RLIMIT_NOFILE as proc(5) tells it. */
@@ -98,7 +106,18 @@ public final class EncryptedFilesystem implements VirtualFilesystem, PathTransla
    */
   public EncryptedFilesystem(Store store, VolumeFormat format, Options options)
       throws ErrnoException {
-    volume = new Volume(store.root(), format, options);
+    this(store, format, options, null);
+  }
+
+  /**
+   * Opens a view of a volume for which there is a lease.
+   *
+   * @param lease closed by whoever took it, after this; null if there is none
+   */
+  public EncryptedFilesystem(
+      Store store, VolumeFormat format, Options options, @Nullable VolumeLease lease)
+      throws ErrnoException {
+    volume = new Volume(store.root(), format, options, lease);
     namespace = new Namespace(volume);
     attributes = new Attributes(volume);
   }
@@ -295,7 +314,7 @@ public final class EncryptedFilesystem implements VirtualFilesystem, PathTransla
         volume.contents.truncate(state, stored, 0);
       }
       done = true;
-      return addHandle(state, stored, writable);
+      return addHandle(state, stored, writable, flags);
     } finally {
       if (!done) {
         if (stored != null) {
@@ -306,8 +325,11 @@ public final class EncryptedFilesystem implements VirtualFilesystem, PathTransla
     }
   }
 
-  private long addHandle(FileState state, StoreFile stored, boolean writable) {
-    OpenHandle handle = volume.handles.add(id -> new OpenFile(id, state, stored, writable));
+  private long addHandle(FileState state, StoreFile stored, boolean writable, int openFlags) {
+    // Where nobody else writes the kernel knows the end, and sends the right offset.
+    boolean appending = volume.options.shared() && (openFlags & Flags.O_APPEND) != 0;
+    OpenHandle handle =
+        volume.handles.add(id -> new OpenFile(id, state, stored, writable, appending));
     state.add((OpenFile) handle);
     return handle.id();
   }
@@ -380,7 +402,7 @@ public final class EncryptedFilesystem implements VirtualFilesystem, PathTransla
             | (flags & Flags.O_EXCL)
             | (writable || truncate ? Flags.O_RDWR : Flags.O_RDONLY);
     var made = namespace.create(directory(parent), name, storeFlags, mode & Flags.PERMISSIONS);
-    Created created = opened(made, writable, true);
+    Created created = opened(made, flags, true);
     if (truncate && made.entry().status().size() > 0) {
       try {
         OpenFile open = file(created.handle());
@@ -402,10 +424,10 @@ public final class EncryptedFilesystem implements VirtualFilesystem, PathTransla
     var made =
         namespace.createTemporary(
             directory(parent), Flags.O_RDWR | (flags & Flags.O_EXCL), mode & Flags.PERMISSIONS);
-    return opened(made, (flags & Flags.O_ACCMODE) != Flags.O_RDONLY, false);
+    return opened(made, flags, false);
   }
 
-  private Created opened(Namespace.CreatedFile made, boolean writable, boolean entryPending)
+  private Created opened(Namespace.CreatedFile made, int flags, boolean entryPending)
       throws ErrnoException {
     FileState state;
     try {
@@ -417,7 +439,8 @@ public final class EncryptedFilesystem implements VirtualFilesystem, PathTransla
     if (entryPending) {
       state.entryPending = true;
     }
-    return new Created(made.entry(), addHandle(state, made.file(), writable));
+    boolean writable = (flags & Flags.O_ACCMODE) != Flags.O_RDONLY;
+    return new Created(made.entry(), addHandle(state, made.file(), writable, flags));
   }
 
   @Override
@@ -431,7 +454,8 @@ public final class EncryptedFilesystem implements VirtualFilesystem, PathTransla
   public int write(long handle, long offset, MemorySegment from, long position, int length)
       throws ErrnoException {
     OpenFile open = writableFile(handle);
-    return volume.contents.write(open.state(), open.file(), offset, from, position, length);
+    long at = open.appending() ? Contents.AT_END : offset;
+    return volume.contents.write(open.state(), open.file(), at, from, position, length);
   }
 
   @Override

@@ -22,7 +22,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>A sidecar exists whenever its entry does: it is made before the entry and removed after it,
  * both under a lock for the directory (only taken where a long name is concerned), so that one
- * thread's removal cannot take the sidecar of another thread's new entry. Thread-safe.
+ * thread's removal cannot take the sidecar of another thread's new entry. On shared storage that
+ * lock is one of the volume's lease too, and so keeps out other nodes. Thread-safe.
  */
 final class Names {
   /** The kernel's longest name, NAME_MAX. */
@@ -30,14 +31,30 @@ final class Names {
 
   private static final int PRIVATE_FILE_MODE = 0444;
   private static final int LARGEST_SMALL_FILE = 4096;
+  private static final int CONTEXT_ATTEMPTS = 20;
+  private static final int CONTEXT_PAUSE_MILLIS = 5;
 
   private final VolumeFormat format;
+  private final boolean shared;
+  private final @Nullable VolumeLease lease;
   private final DirectoryCache cache;
   private final DamageLog damage;
   private final @Nullable NameCodec commonCodec;
   private final ReentrantLock[] longNameLocks = new ReentrantLock[64];
 
-  Names(VolumeFormat format, DirectoryCache cache, DamageLog damage) throws ErrnoException {
+  /**
+   * @param shared other nodes make and remove directories too
+   * @param lease locks directories for other nodes; null without
+   */
+  Names(
+      VolumeFormat format,
+      boolean shared,
+      @Nullable VolumeLease lease,
+      DirectoryCache cache,
+      DamageLog damage)
+      throws ErrnoException {
+    this.shared = shared;
+    this.lease = shared ? lease : null;
     this.format = format;
     this.cache = cache;
     this.damage = damage;
@@ -57,6 +74,14 @@ final class Names {
   NameCodec codec(DirectoryCache.Ref directory) throws ErrnoException {
     if (commonCodec != null) {
       return commonCodec;
+    }
+    if (shared && !isRoot(directory.inode)) {
+      NameCodec codec = directory.codec;
+      if (codec == null) {
+        codec = readCodec(directory);
+        directory.codec = codec;
+      }
+      return codec;
     }
     DirectoryState state = state(directory.inode);
     NameCodec codec = state.codec;
@@ -86,7 +111,7 @@ final class Names {
     }
     String fault;
     try {
-      return format.names(readSmallFile(directory.directory, contextName));
+      return format.names(readContext(directory.directory, contextName));
     } catch (ErrnoException e) {
       if (e.errno() != Errno.ENOENT) {
         throw e;
@@ -108,6 +133,29 @@ final class Names {
               + fault);
     }
     throw new ErrnoException(Errno.EIO);
+  }
+
+  /**
+   * Another node that removes a directory takes its context first, and puts it back if something
+   * was made in it at the same time: so it may be missing for a moment.
+   */
+  private byte[] readContext(StoreDirectory directory, byte[] contextName) throws ErrnoException {
+    for (int i = 0; shared && i < CONTEXT_ATTEMPTS; i++) {
+      try {
+        return readSmallFile(directory, contextName);
+      } catch (ErrnoException e) {
+        if (e.errno() != Errno.ENOENT || directory.status(StoreDirectory.SELF).links() == 0) {
+          throw e;
+        }
+      }
+      try {
+        Thread.sleep(CONTEXT_PAUSE_MILLIS);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        break;
+      }
+    }
+    return readSmallFile(directory, contextName);
   }
 
   /**
@@ -239,49 +287,74 @@ final class Names {
   // Sidecars of long names.
 
   /** Held over the change of an entry with a long name and its sidecar. */
-  static final class LongNameGuard implements AutoCloseable {
-    private final @Nullable ReentrantLock first;
-    private final @Nullable ReentrantLock second;
+  final class LongNameGuard implements AutoCloseable {
+    private final int first;
+    private final int second;
+    private VolumeLease.@Nullable Held firstHeld;
+    private VolumeLease.@Nullable Held secondHeld;
 
-    private LongNameGuard(@Nullable ReentrantLock first, @Nullable ReentrantLock second) {
+    /**
+     * @param first the lower stripe, or -1 for none
+     * @param second the higher one, or -1 for none: all take them in this order
+     */
+    private LongNameGuard(int first, int second) throws ErrnoException {
       this.first = first;
       this.second = second;
-      if (first != null) {
-        first.lock();
+      boolean done = false;
+      lock(first);
+      lock(second);
+      try {
+        firstHeld = lockForOthers(first);
+        secondHeld = lockForOthers(second);
+        done = true;
+      } finally {
+        if (!done) {
+          close();
+        }
       }
-      if (second != null) {
-        second.lock();
+    }
+
+    private void lock(int stripe) {
+      if (stripe >= 0) {
+        longNameLocks[stripe].lock();
       }
+    }
+
+    private VolumeLease.@Nullable Held lockForOthers(int stripe) throws ErrnoException {
+      return stripe < 0 || lease == null ? null : lease.directoryLock(stripe);
     }
 
     @Override
     public void close() {
-      if (second != null) {
-        second.unlock();
+      if (secondHeld != null) {
+        secondHeld.close();
       }
-      if (first != null) {
-        first.unlock();
+      if (firstHeld != null) {
+        firstHeld.close();
+      }
+      if (second >= 0) {
+        longNameLocks[second].unlock();
+      }
+      if (first >= 0) {
+        longNameLocks[first].unlock();
       }
     }
   }
 
-  LongNameGuard guard(Inode directory, StoredName name) {
-    return new LongNameGuard(name.isLong() ? lockOf(directory) : null, null);
+  LongNameGuard guard(Inode directory, StoredName name) throws ErrnoException {
+    return new LongNameGuard(name.isLong() ? stripe(directory) : -1, -1);
   }
 
-  LongNameGuard guard(Inode directory, StoredName name, Inode directory2, StoredName name2) {
+  LongNameGuard guard(Inode directory, StoredName name, Inode directory2, StoredName name2)
+      throws ErrnoException {
     if (!name.isLong() && !name2.isLong()) {
-      return new LongNameGuard(null, null);
+      return new LongNameGuard(-1, -1);
     }
     int one = stripe(directory);
     int two = stripe(directory2);
     return one == two
-        ? new LongNameGuard(longNameLocks[one], null)
-        : new LongNameGuard(longNameLocks[Math.min(one, two)], longNameLocks[Math.max(one, two)]);
-  }
-
-  private ReentrantLock lockOf(Inode directory) {
-    return longNameLocks[stripe(directory)];
+        ? new LongNameGuard(one, -1)
+        : new LongNameGuard(Math.min(one, two), Math.max(one, two));
   }
 
   private int stripe(Inode directory) {

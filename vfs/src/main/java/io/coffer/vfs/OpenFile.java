@@ -9,13 +9,15 @@ final class OpenFile implements OpenHandle {
   private final FileState state;
   private final StoreFile file;
   private final boolean writable;
+  private final boolean appending;
   private final AtomicInteger users = new AtomicInteger(1);
 
-  OpenFile(long id, FileState state, StoreFile file, boolean writable) {
+  OpenFile(long id, FileState state, StoreFile file, boolean writable, boolean appending) {
     this.id = id;
     this.state = state;
     this.file = file;
     this.writable = writable;
+    this.appending = appending;
   }
 
   @Override
@@ -34,6 +36,11 @@ final class OpenFile implements OpenHandle {
   /** May the contents be changed through it? */
   boolean writable() {
     return writable;
+  }
+
+  /** Opened with O_APPEND: writes go to the end, wherever that is. */
+  boolean appending() {
+    return appending;
   }
 
   /** One more {@link #close} is owed. */

@@ -29,17 +29,21 @@ final class Volume {
   final Contents contents;
   final SlotTable<OpenHandle> handles = new SlotTable<>();
 
-  Volume(StoreDirectory root, VolumeFormat format, EncryptedFilesystem.Options options)
+  Volume(
+      StoreDirectory root,
+      VolumeFormat format,
+      EncryptedFilesystem.Options options,
+      @Nullable VolumeLease lease)
       throws ErrnoException {
     this.format = format;
     this.root = root;
     this.options = options;
     cache = new DirectoryCache(root, options.directoryHandles(), renames);
     table = new InodeTable(root.status(StoreDirectory.SELF), cache::drop);
-    names = new Names(format, cache, damage);
+    names = new Names(format, options.shared(), lease, cache, damage);
     locator = new Locator(root, cache, table, renames);
     durability = new Durability(format.directoryContextName(), root, cache, table);
-    contents = new Contents(format, damage, this::pathForMessages);
+    contents = new Contents(format, options, damage, this::pathForMessages);
   }
 
   /** The inode of an id; ESTALE if it is not, or no longer, known. */

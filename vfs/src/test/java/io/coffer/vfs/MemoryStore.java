@@ -597,6 +597,9 @@ final class MemoryStore implements Store {
     }
 
     @Override
+    public void lock(LockType type, long start, long length) {}
+
+    @Override
     public @Nullable FileLock testLock(LockType type, long start, long length) {
       return null;
     }

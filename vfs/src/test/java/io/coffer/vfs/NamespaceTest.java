@@ -546,7 +546,7 @@ class NamespaceTest {
     volume.close();
     volume =
         TestVolume.open(
-            directory, TestVolume.OPTIONS, new EncryptedFilesystem.Options(false, false, 8));
+            directory, TestVolume.OPTIONS, new EncryptedFilesystem.Options(false, false, false, 8));
     var files = volume.files;
     Entry a = files.makeDirectory(1, TestVolume.name("a"), 0700);
     Entry b = files.makeDirectory(a.id(), TestVolume.name("b"), 0700);

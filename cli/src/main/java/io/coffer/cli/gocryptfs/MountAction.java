@@ -130,7 +130,8 @@ final class MountAction {
     turn(switches, Switch.SET_USER_ID, arguments.is("suid") && !arguments.is("nosuid"));
     turn(switches, Switch.DEVICES, arguments.is("dev") && !arguments.is("nodev"));
     turn(switches, Switch.NO_EXECUTION, arguments.is("noexec"));
-    turn(switches, Switch.SHARED_STORAGE, arguments.is("sharedstorage"));
+    turn(switches, Switch.SHARED, arguments.is("sharedstorage"));
+    switches.add(Switch.TOLERANT);
     turn(switches, Switch.KERNEL_CACHE, arguments.is("kernel_cache"));
     turn(switches, Switch.SERIALIZE_READS, arguments.is("serialize_reads"));
     turn(switches, Switch.NO_LONG_NAMES, !arguments.is("longnames", true));

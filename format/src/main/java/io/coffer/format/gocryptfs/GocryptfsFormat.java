@@ -30,6 +30,10 @@ public final class GocryptfsFormat implements VolumeFormat {
   private static final byte[] DEFAULT_ACL = ascii("system.posix_acl_default");
   private static final byte[] CONFIG_NAME = ascii(GocryptfsConfig.FILE_NAME);
   private static final byte[] CONFIG_BACKUP_NAME = ascii(GocryptfsConfig.FILE_NAME + ".bak");
+  private static final byte[] LOCK_NAME =
+      "gocryptfs.longname.coffer-lock.name".getBytes(StandardCharsets.US_ASCII);
+  private static final byte[] PLAIN_LOCK_NAME =
+      "gocryptfs.coffer-lock".getBytes(StandardCharsets.US_ASCII);
   private static final byte[] CONFIG_TEMPORARY_NAME = ascii(GocryptfsConfig.FILE_NAME + ".tmp");
 
   private final GocryptfsCipher cipher;
@@ -112,6 +116,7 @@ public final class GocryptfsFormat implements VolumeFormat {
   @Override
   public boolean isReservedInRoot(byte[] storedName) {
     return Arrays.equals(storedName, CONFIG_NAME)
+        || Arrays.equals(storedName, lockFileName())
         || (!plaintextNames
             && (Arrays.equals(storedName, CONFIG_BACKUP_NAME)
                 || Arrays.equals(storedName, CONFIG_TEMPORARY_NAME)));
@@ -119,7 +124,16 @@ public final class GocryptfsFormat implements VolumeFormat {
 
   @Override
   public boolean isForbiddenInRoot(byte[] plainName) {
-    return plaintextNames && Arrays.equals(plainName, CONFIG_NAME);
+    return plaintextNames
+        && (Arrays.equals(plainName, CONFIG_NAME) || Arrays.equals(plainName, lockFileName()));
+  }
+
+  /**
+   * Where names are encrypted it has the form of a sidecar, which gocryptfs passes over in silence.
+   */
+  @Override
+  public byte[] lockFileName() {
+    return plaintextNames ? PLAIN_LOCK_NAME : LOCK_NAME;
   }
 
   @Override
