@@ -136,8 +136,5 @@ public final class AesCbcEssiv implements UnitCipher {
     vectors.close();
     encryption.close();
     decryption.close();
-    Work work = WORK.get();
-    Arrays.fill(work.in, (byte) 0);
-    Arrays.fill(work.out, (byte) 0);
   }
 }

@@ -5,7 +5,6 @@ import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
-import java.util.Arrays;
 import javax.crypto.Cipher;
 
 /**
@@ -152,10 +151,5 @@ public final class AesXts implements UnitCipher {
     tweaks.close();
     encryption.close();
     decryption.close();
-    // This thread's clear text and masks; other threads overwrite theirs with their next run.
-    Work work = WORK.get();
-    Arrays.fill(work.masks, 0);
-    Arrays.fill(work.in, (byte) 0);
-    Arrays.fill(work.out, (byte) 0);
   }
 }

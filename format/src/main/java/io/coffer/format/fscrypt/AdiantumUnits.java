@@ -7,7 +7,6 @@ import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
-import java.util.Arrays;
 
 /**
  * Adiantum for contents: the tweak is the unit's number, little-endian, then with DIRECT_KEY the
@@ -80,6 +79,5 @@ final class AdiantumUnits implements UnitCipher {
   @Override
   public void close() {
     cipher.close();
-    Arrays.fill(WORK.get().unit, (byte) 0);
   }
 }

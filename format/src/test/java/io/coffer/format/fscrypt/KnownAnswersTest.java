@@ -5,6 +5,7 @@ import static io.coffer.format.fscrypt.Samples.sha256;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import org.junit.jupiter.api.DisplayName;
@@ -24,9 +25,9 @@ class KnownAnswersTest {
   }
 
   @ParameterizedTest
-  @DisplayName("for contents, and opens them")
-  @CsvFileSource(resources = "contents.csv")
-  void contents(
+  @DisplayName("for contents of zeros, and opens them")
+  @CsvFileSource(resources = "zeros.csv")
+  void zeros(
       ContentsMode mode, int log2, long firstUnit, int bytes, String beginning, String digest)
       throws Exception {
     try (FscryptMasterKey master = Samples.masterKey(64);
@@ -37,6 +38,55 @@ class KnownAnswersTest {
       byte[] expected = beginning == null ? new byte[0] : hex(beginning);
       assertArrayEquals(expected, Arrays.copyOf(stored, expected.length));
       assertArrayEquals(plain, Samples.open(contents, firstUnit, stored));
+    }
+  }
+
+  @ParameterizedTest
+  @DisplayName("for contents of every mode and size of unit, and opens them")
+  @CsvFileSource(resources = "contents.csv")
+  void contents(
+      ContentsMode mode, int log2, long firstUnit, int bytes, boolean directKey, String digest)
+      throws Exception {
+    byte[] plain = new byte[bytes];
+    for (int i = 0; i < bytes; i++) {
+      plain[i] = (byte) (7 * i + 13 * (i / 256));
+    }
+    try (FscryptMasterKey master = Samples.masterKey(64)) {
+      FscryptPolicy policy =
+          new FscryptPolicy(
+              mode, Samples.partnerOf(mode), 32, directKey, log2, master.identifier());
+      FscryptContext context = new FscryptContext(policy, Samples.NONCE);
+      try (FscryptContents contents = master.contents(context)) {
+        byte[] stored = Samples.seal(contents, firstUnit, plain);
+        assertEquals(policy.storedSize(bytes), stored.length);
+        assertEquals(digest, hex(sha256(stored)));
+        byte[] opened = Samples.open(contents, firstUnit, stored);
+        assertArrayEquals(Arrays.copyOf(plain, stored.length), opened);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @DisplayName("for names of every mode, padding and length, and reads them")
+  @CsvFileSource(resources = "name-lengths.csv")
+  void nameLengths(NamesMode mode, int padding, boolean directKey, String digest) throws Exception {
+    try (FscryptMasterKey master = Samples.masterKey(64)) {
+      FscryptPolicy policy =
+          new FscryptPolicy(
+              Samples.partnerOf(mode), mode, padding, directKey, 12, master.identifier());
+      try (FscryptNames names = master.names(new FscryptContext(policy, Samples.NONCE))) {
+        ByteArrayOutputStream all = new ByteArrayOutputStream();
+        for (int length = 1; length <= 255; length++) {
+          byte[] name = new byte[length];
+          for (int i = 0; i < length; i++) {
+            name[i] = (byte) ('a' + (7 * i + length) % 26);
+          }
+          byte[] stored = names.encrypt(name);
+          assertArrayEquals(name, names.decrypt(stored));
+          all.writeBytes(stored);
+        }
+        assertEquals(digest, hex(sha256(all.toByteArray())));
+      }
     }
   }
 
