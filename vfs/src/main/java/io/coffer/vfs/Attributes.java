@@ -34,7 +34,7 @@ final class Attributes {
     if (inode.isRegular()) {
       FileStatus open = volume.openStatus(inode);
       if (open != null) {
-        return open.withSize(volume.format.layout().plainSize(open.size()));
+        return open;
       }
     }
     try {
@@ -73,6 +73,7 @@ final class Attributes {
     if (!owner && mode == null && !times) {
       return;
     }
+    volume.encryption.checkChange(inode);
     int newUid = uid == null ? -1 : uid;
     int newGid = gid == null ? -1 : gid;
     Timestamp accessed = orOmit(changes.accessed());
@@ -138,6 +139,9 @@ final class Attributes {
   }
 
   byte[] get(Inode inode, byte[] name) throws ErrnoException {
+    if (volume.encryption.isHiddenAttribute(name)) {
+      throw new ErrnoException(Errno.ENODATA);
+    }
     byte[] sealedName = storedName(name);
     byte[] storedName = sealedName == null ? name : sealedName;
     // Wrapped, since "there is none" and "not this object" are different answers.
@@ -172,6 +176,7 @@ final class Attributes {
     if (new String(name, StandardCharsets.ISO_8859_1).indexOf('.') == name.length - 1) {
       throw new ErrnoException(Errno.EINVAL); // a namespace ("user.") without a name in it
     }
+    checkMayChange(inode, name);
     byte[] sealedName = storedName(name);
     byte[] storedName = sealedName == null ? name : sealedName;
     byte[] stored = sealedName == null ? value : volume.format.sealXattrValue(value);
@@ -187,8 +192,16 @@ final class Attributes {
         });
   }
 
+  private void checkMayChange(Inode inode, byte[] name) throws ErrnoException {
+    if (volume.encryption.isHiddenAttribute(name)) {
+      throw new ErrnoException(Errno.EPERM);
+    }
+    volume.encryption.checkChange(inode);
+  }
+
   void remove(Inode inode, byte[] name) throws ErrnoException {
     volume.checkWritable();
+    checkMayChange(inode, name);
     byte[] sealedName = storedName(name);
     byte[] storedName = sealedName == null ? name : sealedName;
     onXattrs(
@@ -210,7 +223,7 @@ final class Attributes {
     for (int end = 0; end < stored.length; end++) {
       if (stored[end] == 0) {
         byte[] plain = volume.format.openXattrName(Arrays.copyOfRange(stored, start, end));
-        if (plain != null) {
+        if (plain != null && !volume.encryption.isHiddenAttribute(plain)) {
           result.writeBytes(plain);
           result.write(0);
         }

@@ -34,10 +34,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Thread-safe; takes {@link FileState#content} itself.
  */
-final class Contents {
-  /** {@link #write} at the end of the file, wherever that is. */
-  static final long AT_END = -1;
-
+final class Contents implements FileContents {
   private static final int MAX_CHUNK_BYTES = 1 << 20;
   private static final int COPY_BYTES = 1 << 20;
 
@@ -99,7 +96,8 @@ final class Contents {
    * @throws ErrnoException EIO if any block of the range is damaged: a short answer would look like
    *     the end of the file
    */
-  int read(
+  @Override
+  public int read(
       FileState state, StoreFile file, long offset, MemorySegment to, long position, int length)
       throws ErrnoException {
     if (offset < 0 || length < 0) {
@@ -371,7 +369,8 @@ final class Contents {
    * @return bytes written; less than {@code length} if the store refused the rest
    * @throws ErrnoException if nothing was written; then the file is as before
    */
-  int write(
+  @Override
+  public int write(
       FileState state, StoreFile file, long offset, MemorySegment from, long position, int length)
       throws ErrnoException {
     if ((offset < 0 && offset != AT_END) || length < 0) {
@@ -832,7 +831,8 @@ final class Contents {
   // Sizes.
 
   /** Sets the plain size. */
-  void truncate(FileState state, StoreFile file, long size) throws ErrnoException {
+  @Override
+  public void truncate(FileState state, StoreFile file, long size) throws ErrnoException {
     if (size < 0) {
       throw new ErrnoException(Errno.EINVAL);
     }
@@ -959,7 +959,8 @@ final class Contents {
   }
 
   /** fallocate(2): plain, KEEP_SIZE, PUNCH_HOLE and ZERO_RANGE; EOPNOTSUPP for the rest. */
-  void allocate(FileState state, StoreFile file, int mode, long offset, long length)
+  @Override
+  public void allocate(FileState state, StoreFile file, int mode, long offset, long length)
       throws ErrnoException {
     if (offset < 0 || length <= 0) {
       throw new ErrnoException(Errno.EINVAL);
@@ -1064,7 +1065,8 @@ final class Contents {
   }
 
   /** lseek(2) with SEEK_DATA or SEEK_HOLE: a hole is a run of blocks that the store has not. */
-  long seek(FileState state, StoreFile file, long offset, int whence) throws ErrnoException {
+  @Override
+  public long seek(FileState state, StoreFile file, long offset, int whence) throws ErrnoException {
     if (whence != Flags.SEEK_DATA && whence != Flags.SEEK_HOLE) {
       throw new ErrnoException(Errno.EINVAL);
     }

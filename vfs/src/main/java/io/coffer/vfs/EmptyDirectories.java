@@ -21,12 +21,14 @@ import org.jspecify.annotations.Nullable;
  * under a name that nobody sees and a check of the volume removes.
  */
 final class EmptyDirectories {
+  private final Encryption encryption;
   private final byte @Nullable [] contextName;
   private final Names names;
   private final DirectoryCache cache;
 
-  EmptyDirectories(byte @Nullable [] contextName, Names names, DirectoryCache cache) {
-    this.contextName = contextName;
+  EmptyDirectories(Encryption encryption, Names names, DirectoryCache cache) {
+    this.encryption = encryption;
+    this.contextName = encryption.directoryContextName();
     this.names = names;
     this.cache = cache;
   }
@@ -211,13 +213,14 @@ final class EmptyDirectories {
    */
   private List<byte[]> internals(StoreDirectory directory, NameCodec codec) throws ErrnoException {
     var found = new ArrayList<byte[]>();
+    NameCodec kinds = encryption.kinds(directory, codec);
     try (StoreListing listing = cache.withDescriptors(directory::list)) {
       while (listing.next()) {
         byte[] name = listing.name();
         if (name[0] == '.' && (name.length == 1 || (name.length == 2 && name[1] == '.'))) {
           continue;
         }
-        if (codec.kindOf(name) != EntryKind.INTERNAL) {
+        if (kinds.kindOf(name) != EntryKind.INTERNAL) {
           throw new ErrnoException(Errno.ENOTEMPTY);
         }
         found.add(name);

@@ -117,7 +117,11 @@ public final class EncryptedFilesystem implements VirtualFilesystem, PathTransla
   public EncryptedFilesystem(
       Store store, VolumeFormat format, Options options, @Nullable VolumeLease lease)
       throws ErrnoException {
-    volume = new Volume(store.root(), format, options, lease);
+    this(new Volume(store.root(), format, options, lease, null));
+  }
+
+  EncryptedFilesystem(Volume volume) {
+    this.volume = volume;
     namespace = new Namespace(volume);
     attributes = new Attributes(volume);
   }
@@ -239,13 +243,13 @@ public final class EncryptedFilesystem implements VirtualFilesystem, PathTransla
     if (handle != 0) {
       OpenFile open = file(handle);
       if (open.writable() && open.state().inode == inode) {
-        volume.contents.truncate(open.state(), open.file(), size);
+        open.state().contents().truncate(open.state(), open.file(), size);
         return;
       }
     }
     FileState state = volume.acquireState(inode);
     try (StoreFile stored = openStored(state, true)) {
-      volume.contents.truncate(state, stored, size);
+      useContents(state, stored).truncate(state, stored, size);
     } finally {
       volume.releaseState(state);
     }
@@ -310,8 +314,9 @@ public final class EncryptedFilesystem implements VirtualFilesystem, PathTransla
     boolean done = false;
     try {
       stored = openStored(state, writable || truncate);
+      FileContents contents = useContents(state, stored);
       if (truncate) {
-        volume.contents.truncate(state, stored, 0);
+        contents.truncate(state, stored, 0);
       }
       done = true;
       return addHandle(state, stored, writable, flags);
@@ -323,6 +328,13 @@ public final class EncryptedFilesystem implements VirtualFilesystem, PathTransla
         volume.releaseState(state);
       }
     }
+  }
+
+  /** Finds out how the file's contents are stored, and that they may be looked at. */
+  private FileContents useContents(FileState state, StoreFile stored) throws ErrnoException {
+    FileContents contents = volume.encryption.contents(state, stored);
+    state.setContents(contents);
+    return contents;
   }
 
   private long addHandle(FileState state, StoreFile stored, boolean writable, int openFlags) {
@@ -406,7 +418,7 @@ public final class EncryptedFilesystem implements VirtualFilesystem, PathTransla
     if (truncate && made.entry().status().size() > 0) {
       try {
         OpenFile open = file(created.handle());
-        volume.contents.truncate(open.state(), open.file(), 0);
+        open.state().contents().truncate(open.state(), open.file(), 0);
       } catch (ErrnoException e) {
         release(created.handle());
         forget(created.entry().id(), 1);
@@ -439,6 +451,17 @@ public final class EncryptedFilesystem implements VirtualFilesystem, PathTransla
     if (entryPending) {
       state.entryPending = true;
     }
+    boolean usable = false;
+    try {
+      useContents(state, made.file());
+      usable = true;
+    } finally {
+      if (!usable) {
+        made.file().close();
+        volume.releaseState(state);
+        forget(made.entry().id(), 1);
+      }
+    }
     boolean writable = (flags & Flags.O_ACCMODE) != Flags.O_RDONLY;
     return new Created(made.entry(), addHandle(state, made.file(), writable, flags));
   }
@@ -447,7 +470,7 @@ public final class EncryptedFilesystem implements VirtualFilesystem, PathTransla
   public int read(long handle, long offset, MemorySegment to, long position, int length)
       throws ErrnoException {
     OpenFile open = file(handle);
-    return volume.contents.read(open.state(), open.file(), offset, to, position, length);
+    return open.state().contents().read(open.state(), open.file(), offset, to, position, length);
   }
 
   @Override
@@ -455,7 +478,7 @@ public final class EncryptedFilesystem implements VirtualFilesystem, PathTransla
       throws ErrnoException {
     OpenFile open = writableFile(handle);
     long at = open.appending() ? Contents.AT_END : offset;
-    return volume.contents.write(open.state(), open.file(), at, from, position, length);
+    return open.state().contents().write(open.state(), open.file(), at, from, position, length);
   }
 
   @Override
@@ -497,13 +520,13 @@ public final class EncryptedFilesystem implements VirtualFilesystem, PathTransla
   @Override
   public void allocate(long handle, int mode, long offset, long length) throws ErrnoException {
     OpenFile open = writableFile(handle);
-    volume.contents.allocate(open.state(), open.file(), mode, offset, length);
+    open.state().contents().allocate(open.state(), open.file(), mode, offset, length);
   }
 
   @Override
   public long seek(long handle, long offset, int whence) throws ErrnoException {
     OpenFile open = file(handle);
-    return volume.contents.seek(open.state(), open.file(), offset, whence);
+    return open.state().contents().seek(open.state(), open.file(), offset, whence);
   }
 
   @Override
@@ -511,8 +534,18 @@ public final class EncryptedFilesystem implements VirtualFilesystem, PathTransla
       throws ErrnoException {
     OpenFile source = file(from);
     OpenFile target = writableFile(to);
-    return volume.contents.copy(
-        source.state(), source.file(), fromOffset, target.state(), target.file(), toOffset, length);
+    if (source.state().contents() instanceof Contents contents
+        && target.state().contents() == contents) {
+      return contents.copy(
+          source.state(),
+          source.file(),
+          fromOffset,
+          target.state(),
+          target.file(),
+          toOffset,
+          length);
+    }
+    throw new ErrnoException(Errno.EXDEV); // upon which the kernel reads and writes
   }
 
   // Locks.

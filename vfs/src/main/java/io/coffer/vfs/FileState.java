@@ -33,6 +33,8 @@ final class FileState {
    */
   long plainEnd = UNKNOWN;
 
+  private volatile @Nullable FileContents contents;
+
   /** The file was made here and its directory entry has not been made durable since. */
   volatile boolean entryPending;
 
@@ -43,6 +45,32 @@ final class FileState {
 
   FileState(Inode inode) {
     this.inode = inode;
+  }
+
+  /** How its contents are read and written; set before there is a handle. */
+  FileContents contents() {
+    FileContents present = contents;
+    if (present == null) {
+      throw new IllegalStateException("the file is not open");
+    }
+    return present;
+  }
+
+  /** The contents if they are known. */
+  @Nullable FileContents knownContents() {
+    return contents;
+  }
+
+  void setContents(FileContents newContents) {
+    contents = newContents;
+  }
+
+  /** Nobody needs this object any more. */
+  void close() {
+    FileContents present = contents;
+    if (present != null) {
+      present.close();
+    }
   }
 
   synchronized void add(OpenFile handle) {

@@ -53,6 +53,11 @@ final class InodeTable {
     return byId.get(id);
   }
 
+  /** Everything that is known at this moment. */
+  List<Inode> all() {
+    return byId.all();
+  }
+
   synchronized int size() {
     return count;
   }

@@ -4,7 +4,6 @@ import io.coffer.format.FormatException;
 import io.coffer.format.NameCodec;
 import io.coffer.format.NameCodec.EntryKind;
 import io.coffer.format.NameCodec.StoredName;
-import io.coffer.format.VolumeFormat;
 import io.coffer.posix.Errno;
 import io.coffer.posix.ErrnoException;
 import io.coffer.posix.Flags;
@@ -34,62 +33,41 @@ final class Names {
   private static final int CONTEXT_ATTEMPTS = 20;
   private static final int CONTEXT_PAUSE_MILLIS = 5;
 
-  private final VolumeFormat format;
   private final boolean shared;
   private final @Nullable VolumeLease lease;
   private final DirectoryCache cache;
   private final DamageLog damage;
-  private final @Nullable NameCodec commonCodec;
+  private @Nullable Encryption encryption;
   private final ReentrantLock[] longNameLocks = new ReentrantLock[64];
 
   /**
    * @param shared other nodes make and remove directories too
    * @param lease locks directories for other nodes; null without
    */
-  Names(
-      VolumeFormat format,
-      boolean shared,
-      @Nullable VolumeLease lease,
-      DirectoryCache cache,
-      DamageLog damage)
-      throws ErrnoException {
+  Names(boolean shared, @Nullable VolumeLease lease, DirectoryCache cache, DamageLog damage) {
     this.shared = shared;
     this.lease = shared ? lease : null;
-    this.format = format;
     this.cache = cache;
     this.damage = damage;
     Arrays.setAll(longNameLocks, i -> new ReentrantLock());
-    NameCodec common = null;
-    if (format.directoryContextName() == null) {
-      try {
-        common = format.names(format.newDirectoryContext());
-      } catch (FormatException e) {
-        throw new ErrnoException(Errno.EIO, e.getMessage());
-      }
-    }
-    commonCodec = common;
   }
 
-  /** The codec of a directory's names, read from its context file at the first call. */
+  /** Once, before anything else: the encryption needs these names to read its files. */
+  void use(Encryption volumeEncryption) {
+    encryption = volumeEncryption;
+  }
+
+  /** The codec of a directory's names. */
   NameCodec codec(DirectoryCache.Ref directory) throws ErrnoException {
-    if (commonCodec != null) {
-      return commonCodec;
+    return encryption().names(directory);
+  }
+
+  private Encryption encryption() {
+    Encryption present = encryption;
+    if (present == null) {
+      throw new IllegalStateException("names are used before the volume is put together");
     }
-    if (shared && !isRoot(directory.inode)) {
-      NameCodec codec = directory.codec;
-      if (codec == null) {
-        codec = readCodec(directory);
-        directory.codec = codec;
-      }
-      return codec;
-    }
-    DirectoryState state = state(directory.inode);
-    NameCodec codec = state.codec;
-    if (codec == null) {
-      codec = readCodec(directory);
-      state.codec = codec;
-    }
-    return codec;
+    return present;
   }
 
   /** What is remembered of a directory. */
@@ -104,42 +82,11 @@ final class Names {
     }
   }
 
-  private NameCodec readCodec(DirectoryCache.Ref directory) throws ErrnoException {
-    byte[] contextName = format.directoryContextName();
-    if (contextName == null) {
-      throw new IllegalStateException("directories of this format have no context");
-    }
-    String fault;
-    try {
-      return format.names(readContext(directory.directory, contextName));
-    } catch (ErrnoException e) {
-      if (e.errno() != Errno.ENOENT) {
-        throw e;
-      }
-      if (directory.directory.status(StoreDirectory.SELF).links() == 0) {
-        throw e; // the directory itself is gone
-      }
-      fault = "it is missing";
-    } catch (FormatException e) {
-      fault = String.valueOf(e.getMessage());
-    }
-    if (damage.first(directory.inode, DamageLog.CONTEXT)) {
-      damage.write(
-          "directory "
-              + storedPath(directory.inode)
-              + ": its names cannot be decrypted, for its context file "
-              + DamageLog.printable(contextName)
-              + " is damaged: "
-              + fault);
-    }
-    throw new ErrnoException(Errno.EIO);
-  }
-
   /**
    * Another node that removes a directory takes its context first, and puts it back if something
    * was made in it at the same time: so it may be missing for a moment.
    */
-  private byte[] readContext(StoreDirectory directory, byte[] contextName) throws ErrnoException {
+  byte[] readContext(StoreDirectory directory, byte[] contextName) throws ErrnoException {
     for (int i = 0; shared && i < CONTEXT_ATTEMPTS; i++) {
       try {
         return readSmallFile(directory, contextName);
@@ -178,14 +125,16 @@ final class Names {
         throw new ErrnoException(Errno.EINVAL);
       }
     }
-    if (isRoot(directory) && format.isForbiddenInRoot(plain)) {
+    if (isRoot(directory) && encryption().isForbiddenInRoot(plain)) {
       throw new ErrnoException(Errno.EPERM);
     }
     StoredName stored;
     try {
       stored = codec.encode(plain);
     } catch (FormatException e) {
-      throw new ErrnoException(Errno.ENAMETOOLONG, e.getMessage());
+      // Without the key every name is refused that is not the no-key form of one.
+      throw new ErrnoException(
+          codec instanceof LockedNames ? Errno.ENOENT : Errno.ENAMETOOLONG, e.getMessage());
     }
     if (!stored.isLong() && codec.kindOf(stored.name()) == EntryKind.INTERNAL) {
       throw new ErrnoException(Errno.EPERM);
@@ -208,7 +157,7 @@ final class Names {
   /** The plain name of a stored one; null if it is not to be shown, or cannot be decoded. */
   byte @Nullable [] decode(DirectoryCache.Ref directory, NameCodec codec, byte[] stored)
       throws ErrnoException {
-    if (isRoot(directory.inode) && format.isReservedInRoot(stored)) {
+    if (isRoot(directory.inode) && encryption().isReservedInRoot(stored)) {
       return null;
     }
     try {

@@ -33,7 +33,7 @@ final class Namespace {
     this.names = volume.names;
     this.cache = volume.cache;
     this.table = volume.table;
-    this.empties = new EmptyDirectories(volume.format.directoryContextName(), names, cache);
+    this.empties = new EmptyDirectories(volume.encryption, names, cache);
   }
 
   // Looking up.
@@ -188,6 +188,7 @@ final class Namespace {
 
   private StoredName encode(DirectoryCache.Ref directory, byte[] name) throws ErrnoException {
     volume.checkWritable();
+    volume.encryption.checkAddition(directory);
     return names.encode(directory.inode, names.codec(directory), name);
   }
 
@@ -198,7 +199,13 @@ final class Namespace {
           directory,
           stored,
           (at, as) -> {
-            at.makeNode(as, mode, device);
+            if ((mode & FileStatus.TYPE_MASK) == FileStatus.TYPE_REGULAR) {
+              int flags = Flags.O_RDWR | Flags.O_CREAT | Flags.O_EXCL;
+              int permissions = mode & Flags.PERMISSIONS;
+              volume.encryption.create(directory, as, flags, permissions).close();
+            } else {
+              at.makeNode(as, mode, device);
+            }
             return entry(directory, as);
           });
     }
@@ -207,7 +214,7 @@ final class Namespace {
   Entry symlink(Inode parent, byte[] name, byte[] target) throws ErrnoException {
     try (DirectoryCache.Ref directory = cache.acquire(parent)) {
       StoredName stored = encode(directory, name);
-      byte[] sealed = volume.format.sealSymlink(target);
+      byte[] sealed = volume.encryption.sealTarget(directory, target);
       return make(
           directory,
           stored,
@@ -221,7 +228,7 @@ final class Namespace {
   byte[] readLink(Inode inode) throws ErrnoException {
     byte[] stored = volume.locator.findChecked(inode, StoreDirectory::readLink);
     try {
-      return volume.format.openSymlink(stored);
+      return volume.encryption.openTarget(inode, stored);
     } catch (FormatException e) {
       if (volume.damage.first(inode, DamageLog.TARGET)) {
         volume.damage.write(
@@ -239,7 +246,7 @@ final class Namespace {
           directory,
           stored,
           (at, as) -> {
-            StoreFile file = cache.withDescriptors(() -> at.openFile(as, flags, mode));
+            StoreFile file = volume.encryption.create(directory, as, flags, mode);
             boolean known = false;
             try {
               long moves = table.moves();
@@ -247,7 +254,8 @@ final class Namespace {
               Inode inode = table.learn(status, parent, as, moves);
               known = true;
               return new CreatedFile(
-                  new Entry(inode.id(), 0, volume.plainFileStatus(inode, status)), file);
+                  new Entry(inode.id(), 0, volume.plainFileStatus(inode, status, file::getXattr)),
+                  file);
             } finally {
               if (!known) {
                 file.close();
@@ -261,14 +269,15 @@ final class Namespace {
   CreatedFile createTemporary(Inode parent, int flags, int mode) throws ErrnoException {
     volume.checkWritable();
     try (DirectoryCache.Ref directory = cache.acquire(parent)) {
-      StoreFile file = cache.withDescriptors(() -> directory.directory.openTemporary(flags, mode));
+      volume.encryption.checkAddition(directory);
+      StoreFile file = volume.encryption.createTemporary(directory, flags, mode);
       boolean known = false;
       try {
         FileStatus status = file.status();
         Inode inode = table.learnUnnamed(status);
         known = true;
         return new CreatedFile(
-            new Entry(inode.id(), 0, volume.plainFileStatus(inode, status)), file);
+            new Entry(inode.id(), 0, volume.plainFileStatus(inode, status, file::getXattr)), file);
       } finally {
         if (!known) {
           file.close();
@@ -278,7 +287,6 @@ final class Namespace {
   }
 
   Entry makeDirectory(Inode parent, byte[] name, int mode) throws ErrnoException {
-    byte[] contextName = volume.format.directoryContextName();
     Entry entry;
     try (DirectoryCache.Ref directory = cache.acquire(parent)) {
       StoredName stored = encode(directory, name);
@@ -288,10 +296,10 @@ final class Namespace {
               directory,
               stored,
               (at, as) -> {
-                if (contextName == null) {
-                  at.makeDirectory(as, mode);
+                if (volume.encryption.givesContext(directory)) {
+                  makeWithContext(directory, as, mode, codec);
                 } else {
-                  makeWithContext(at, as, mode, contextName, codec);
+                  at.makeDirectory(as, mode);
                 }
                 return entry(directory, as);
               });
@@ -301,15 +309,15 @@ final class Namespace {
   }
 
   /** A directory appears only with its context: it is made whole and then gets its name. */
-  private void makeWithContext(
-      StoreDirectory parent, byte[] name, int mode, byte[] contextName, NameCodec codec)
+  private void makeWithContext(DirectoryCache.Ref in, byte[] name, int mode, NameCodec codec)
       throws ErrnoException {
+    StoreDirectory parent = in.directory;
     byte[] temporary = codec.newTemporaryName();
     parent.makeDirectory(temporary, mode | 0700);
     boolean done = false;
     try {
       try (StoreDirectory made = cache.withDescriptors(() -> parent.openDirectory(temporary))) {
-        names.writeSmallFile(made, contextName, volume.format.newDirectoryContext());
+        volume.encryption.writeContext(in, made);
       }
       if ((mode & 0700) != 0700) {
         // Everything else is as the store made it: an inherited group bit, an inherited ACL.
@@ -338,6 +346,7 @@ final class Namespace {
     }
     try (DirectoryCache.Ref directory = cache.acquire(newParent)) {
       StoredName stored = encode(directory, newName);
+      volume.encryption.checkLink(inode, directory);
       return make(
           directory,
           stored,
@@ -421,7 +430,7 @@ final class Namespace {
 
   /** Without contexts an empty directory is truly empty, unless something was left in it. */
   private boolean removePlainly(StoreDirectory parent, byte[] name) throws ErrnoException {
-    if (volume.format.directoryContextName() != null) {
+    if (volume.encryption.directoryContextName() != null) {
       return false;
     }
     try {
@@ -449,10 +458,16 @@ final class Namespace {
     volume.checkWritable();
     try (DirectoryCache.Ref from = cache.acquire(parent);
         DirectoryCache.Ref to = cache.acquire(newParent)) {
+      volume.encryption.checkAddition(from);
+      volume.encryption.checkAddition(to);
       StoredName old = names.encodeExisting(parent, names.codec(from), name);
       NameCodec codec = names.codec(to);
       StoredName fresh = names.encode(newParent, codec, newName);
       boolean exchange = (flags & Flags.RENAME_EXCHANGE) != 0;
+      volume.encryption.checkMove(from, old.name(), to);
+      if (exchange) {
+        volume.encryption.checkMove(to, fresh.name(), from);
+      }
       try (var _ = names.guard(parent, old, newParent, fresh)) {
         boolean sidecar = false;
         boolean done = false;

@@ -174,6 +174,14 @@ public interface VirtualFilesystem extends AutoCloseable {
   /** flock(2) on the handle without waiting; false if one is in the way. */
   boolean tryFlock(long handle, LockType type) throws ErrnoException;
 
+  /**
+   * May the names in a directory and what hangs on them become others without anybody changing them
+   * (those of a locked tree, when it is unlocked)? Nobody should remember them then.
+   */
+  default boolean namesMayChange(long directory) {
+    return false;
+  }
+
   /** Ends it: closes every handle. The store is closed by whoever opened it. */
   @Override
   void close();

@@ -26,24 +26,34 @@ final class Volume {
   final Names names;
   final Locator locator;
   final Durability durability;
-  final Contents contents;
+  final Encryption encryption;
   final SlotTable<OpenHandle> handles = new SlotTable<>();
 
+  /**
+   * @param lease locks directories for other nodes; null without
+   * @param keys those of the trees' policies; null if the whole volume has one format
+   */
   Volume(
       StoreDirectory root,
       VolumeFormat format,
       EncryptedFilesystem.Options options,
-      @Nullable VolumeLease lease)
+      @Nullable VolumeLease lease,
+      @Nullable KeyRing keys)
       throws ErrnoException {
     this.format = format;
     this.root = root;
     this.options = options;
     cache = new DirectoryCache(root, options.directoryHandles(), renames);
     table = new InodeTable(root.status(StoreDirectory.SELF), cache::drop);
-    names = new Names(format, options.shared(), lease, cache, damage);
+    names = new Names(options.shared(), lease, cache, damage);
+    var contents = new Contents(format, options, damage, this::pathForMessages);
+    encryption =
+        keys == null
+            ? new UniformEncryption(format, options.shared(), names, cache, damage, contents)
+            : new PolicyEncryption(this, keys, contents);
+    names.use(encryption);
     locator = new Locator(root, cache, table, renames);
-    durability = new Durability(format.directoryContextName(), root, cache, table);
-    contents = new Contents(format, options, damage, this::pathForMessages);
+    durability = new Durability(encryption.directoryContextName(), root, cache, table);
   }
 
   /** The inode of an id; ESTALE if it is not, or no longer, known. */
@@ -80,6 +90,7 @@ final class Volume {
       state.users--;
       if (state.users == 0) {
         state.inode.state = null;
+        state.close();
       }
     }
     table.release(state.inode);
@@ -97,7 +108,8 @@ final class Volume {
   /** The plain form of a status that the store gave at a place. */
   FileStatus plainStatus(Inode inode, FileStatus stored, StoreDirectory directory, byte[] name) {
     return switch (stored.type()) {
-      case FileStatus.TYPE_REGULAR -> plainFileStatus(inode, stored);
+      case FileStatus.TYPE_REGULAR ->
+          plainFileStatus(inode, stored, attribute -> directory.getXattr(name, attribute));
       case FileStatus.TYPE_SYMLINK -> {
         int length = targetLength(inode, directory, name);
         yield length < 0 ? stored : stored.withSize(length);
@@ -107,27 +119,36 @@ final class Volume {
   }
 
   /** The plain form of a regular file's status; a file that is open is asked between writes. */
-  FileStatus plainFileStatus(Inode inode, FileStatus stored) {
-    FileStatus current = stored;
+  FileStatus plainFileStatus(
+      Inode inode, FileStatus stored, Encryption.AttributeReader attributes) {
     try {
       FileStatus settled = openStatus(inode);
       if (settled != null) {
-        current = settled;
+        return settled;
       }
     } catch (ErrnoException e) {
       // What the store said is right but for a write under way.
     }
-    return current.withSize(format.layout().plainSize(current.size()));
+    try {
+      return stored.withSize(encryption.plainSize(stored, attributes));
+    } catch (ErrnoException e) {
+      return stored; // gone meanwhile, or opening it tells what is wrong
+    }
   }
 
-  /** The stored status of an open file, not in the middle of a write; null if it is not open. */
+  /** The plain status of an open file, not in the middle of a write; null if it is not open. */
   @Nullable FileStatus openStatus(Inode inode) throws ErrnoException {
     if (!(inode.state instanceof FileState state)) {
       return null;
     }
     long stamp = state.content.readLock();
     try {
-      return state.withAnyHandle(false, file -> file.status());
+      return state.withAnyHandle(
+          false,
+          file -> {
+            FileStatus status = file.status();
+            return status.withSize(encryption.plainSize(status, file::getXattr));
+          });
     } finally {
       state.content.unlockRead(stamp);
     }
@@ -139,7 +160,7 @@ final class Volume {
       return known;
     }
     try {
-      int length = format.openSymlink(directory.readLink(name)).length;
+      int length = encryption.openTarget(inode, directory.readLink(name)).length;
       inode.state = length;
       return length;
     } catch (FormatException | ErrnoException e) {

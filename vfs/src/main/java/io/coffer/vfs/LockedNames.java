@@ -1,0 +1,156 @@
+package io.coffer.vfs;
+
+import io.coffer.crypto.RandomBytes;
+import io.coffer.format.FormatException;
+import io.coffer.format.NameCodec;
+import io.coffer.format.fscrypt.FscryptNoKeyName;
+import io.coffer.format.fscrypt.FscryptStoredName;
+import io.coffer.posix.ErrnoException;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.HexFormat;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The names of an encrypted directory whose key is not there: each is shown in fscrypt's no-key
+ * form, by which it can be looked up and removed.
+ *
+ * <p>The no-key form of a long name has 149 bytes of its enciphered form and a digest, the stored
+ * form 148 and another digest: the directory is searched for it, helped by the no-key form's room
+ * for a hint, which here is the beginning of the stored digest.
+ */
+final class LockedNames implements NameCodec {
+  /** What looks for long names in the directory. */
+  interface Directory {
+    /**
+     * The full enciphered name kept for the first entry that passes, with its stored name.
+     *
+     * @return null if none passes
+     */
+    @Nullable Found find(Filter filter) throws ErrnoException;
+  }
+
+  /** Chooses among the entries of a directory. */
+  interface Filter {
+    /** May it be this one, by its stored name? */
+    boolean mayBe(byte[] storedName);
+
+    /** Is it, by its enciphered name? */
+    boolean is(byte[] ciphertext);
+  }
+
+  /** An entry with a long name. */
+  record Found(byte[] storedName, byte[] ciphertext) {}
+
+  private static final String TEMPORARY_PREFIX = ".coffer-tmp.";
+  private static final byte[] SIDECAR_SUFFIX = ".name".getBytes(StandardCharsets.US_ASCII);
+  private static final int TEMPORARY_BYTES = 8;
+  private static final int SHORTEST_CIPHERTEXT = 16;
+
+  private final Directory directory;
+
+  LockedNames(Directory directory) {
+    this.directory = directory;
+  }
+
+  @Override
+  public StoredName encode(byte[] noKeyName) throws FormatException {
+    FscryptNoKeyName name = FscryptNoKeyName.decode(noKeyName);
+    byte[] ciphertext = name.ciphertext();
+    if (ciphertext != null) {
+      if (ciphertext.length < SHORTEST_CIPHERTEXT) {
+        throw new FormatException("no name is enciphered to so few bytes");
+      }
+      return stored(FscryptStoredName.encode(ciphertext), ciphertext);
+    }
+    byte[] beginning = FscryptStoredName.beginningFor(name);
+    Found found;
+    try {
+      found =
+          directory.find(
+              new Filter() {
+                @Override
+                public boolean mayBe(byte[] storedName) {
+                  return FscryptStoredName.isLong(storedName)
+                      && Arrays.equals(
+                          storedName, 0, beginning.length, beginning, 0, beginning.length)
+                      && hint(storedName) == name.hash();
+                }
+
+                @Override
+                public boolean is(byte[] candidate) {
+                  return name.matches(candidate);
+                }
+              });
+    } catch (ErrnoException e) {
+      throw new FormatException("the directory cannot be searched: " + e.getMessage());
+    }
+    if (found == null) {
+      throw new FormatException("there is no such name");
+    }
+    return stored(found.storedName(), found.ciphertext());
+  }
+
+  private StoredName stored(byte[] stored, byte[] ciphertext) {
+    return FscryptStoredName.isLong(stored)
+        ? new StoredName(stored, sidecarOf(stored), ciphertext)
+        : new StoredName(stored, null, null);
+  }
+
+  /** The last characters of a long stored name, which are of its digest. */
+  private static int hint(byte[] storedName) {
+    return Arrays.hashCode(
+        Arrays.copyOfRange(storedName, storedName.length - Long.BYTES, storedName.length));
+  }
+
+  @Override
+  public EntryKind kindOf(byte[] storedName) {
+    for (byte each : storedName) {
+      if (each == '.') {
+        return EntryKind.INTERNAL;
+      }
+    }
+    return FscryptStoredName.isLong(storedName) ? EntryKind.LONG : EntryKind.PLAIN;
+  }
+
+  @Override
+  public byte[] sidecarOf(byte[] storedName) {
+    byte[] sidecar = Arrays.copyOf(storedName, storedName.length + SIDECAR_SUFFIX.length);
+    System.arraycopy(SIDECAR_SUFFIX, 0, sidecar, storedName.length, SIDECAR_SUFFIX.length);
+    return sidecar;
+  }
+
+  @Override
+  public byte[] decode(byte[] storedName) throws FormatException {
+    return FscryptNoKeyName.of(FscryptStoredName.decode(storedName)).encode();
+  }
+
+  @Override
+  public byte[] decodeLong(byte[] storedName, byte[] sidecarContent) throws FormatException {
+    FscryptStoredName.check(storedName, sidecarContent);
+    return FscryptNoKeyName.of(sidecarContent, hint(storedName), 0).encode();
+  }
+
+  @Override
+  public byte[] newTemporaryName() {
+    return temporaryName();
+  }
+
+  @Override
+  public boolean isTemporary(byte[] storedName) {
+    return isTemporaryName(storedName);
+  }
+
+  /** A fresh name under which an entry of any tree is prepared. */
+  static byte[] temporaryName() {
+    String random = HexFormat.of().formatHex(RandomBytes.of(TEMPORARY_BYTES));
+    return (TEMPORARY_PREFIX + random).getBytes(StandardCharsets.US_ASCII);
+  }
+
+  /** Is this one of {@link #temporaryName}? */
+  static boolean isTemporaryName(byte[] storedName) {
+    String name = new String(storedName, StandardCharsets.ISO_8859_1);
+    return name.startsWith(TEMPORARY_PREFIX)
+        && name.substring(TEMPORARY_PREFIX.length()).matches("[0-9a-f]{16}");
+  }
+}

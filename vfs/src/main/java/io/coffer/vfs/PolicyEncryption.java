@@ -1,0 +1,522 @@
+package io.coffer.vfs;
+
+import io.coffer.format.FormatException;
+import io.coffer.format.NameCodec;
+import io.coffer.format.fscrypt.FscryptContents;
+import io.coffer.format.fscrypt.FscryptContext;
+import io.coffer.format.fscrypt.FscryptMasterKey;
+import io.coffer.format.fscrypt.FscryptSymlinks;
+import io.coffer.keys.FscryptVolume;
+import io.coffer.posix.Errno;
+import io.coffer.posix.ErrnoException;
+import io.coffer.posix.FileStatus;
+import io.coffer.posix.Flags;
+import io.coffer.store.StoreDirectory;
+import io.coffer.store.StoreFile;
+import io.coffer.store.StoreListing;
+import io.coffer.vfs.DirectoryState.Tree;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Trees with policies of fscrypt, beside trees without. A directory and a regular file have their
+ * context in an attribute, a symbolic link within its target; special files have none.
+ *
+ * <p>A file never has a name without its context: it is made without a name (O_TMPFILE) or under a
+ * temporary one.
+ */
+final class PolicyEncryption implements Encryption {
+  private static final byte[] METADATA =
+      FscryptVolume.FILE_NAME.getBytes(StandardCharsets.US_ASCII);
+
+  private final Volume volume;
+  private final KeyRing keys;
+  private final Contents plainContents;
+
+  PolicyEncryption(Volume volume, KeyRing keys, Contents plainContents) {
+    this.volume = volume;
+    this.keys = keys;
+    this.plainContents = plainContents;
+  }
+
+  // Trees.
+
+  /** The tree of a directory, read from its attribute at the first call. */
+  Tree tree(DirectoryCache.Ref directory) throws ErrnoException {
+    DirectoryState state = Names.state(directory.inode);
+    Tree known = state.tree;
+    if (known == null) {
+      known = readTree(directory);
+      state.tree = known;
+    }
+    return known;
+  }
+
+  Tree tree(Inode directory) throws ErrnoException {
+    if (directory.state instanceof DirectoryState state && state.tree != null) {
+      return state.tree;
+    }
+    try (DirectoryCache.Ref ref = volume.cache.acquire(directory)) {
+      return tree(ref);
+    }
+  }
+
+  private Tree readTree(DirectoryCache.Ref directory) throws ErrnoException {
+    Inode inode = directory.inode;
+    Inode.Location location = inode.location;
+    Tree parent = location == null ? Tree.PLAIN : tree(location.parent());
+    byte[] stored =
+        FscryptAttributes.get(directory.directory, StoreDirectory.SELF, FscryptAttributes.CONTEXT);
+    if (stored == null) {
+      if (parent.context() == null) {
+        return Tree.PLAIN;
+      }
+      throw damaged(inode, "it has no encryption context, though its directory has one");
+    }
+    Tree tree = new Tree(context(inode, stored));
+    if (parent.context() != null && !tree.isLike(parent)) {
+      throw foreign(inode);
+    }
+    return tree;
+  }
+
+  private FscryptContext context(Inode inode, byte[] stored) throws ErrnoException {
+    try {
+      return FscryptAttributes.context(stored);
+    } catch (FormatException e) {
+      throw damaged(inode, String.valueOf(e.getMessage()));
+    }
+  }
+
+  private ErrnoException damaged(Inode inode, String fault) {
+    if (volume.damage.first(inode, DamageLog.CONTEXT)) {
+      volume.damage.write(volume.pathForMessages(inode) + ": " + fault);
+    }
+    return new ErrnoException(Errno.EIO);
+  }
+
+  private ErrnoException foreign(Inode inode) {
+    if (volume.damage.first(inode, DamageLog.CONTEXT)) {
+      volume.damage.write(
+          volume.pathForMessages(inode) + ": its policy is not that of its directory");
+    }
+    return new ErrnoException(Errno.EPERM);
+  }
+
+  /** The tree that an object has its name from. */
+  private Tree parentTree(Inode inode) throws ErrnoException {
+    Inode.Location location = inode.location;
+    return location == null ? Tree.PLAIN : tree(location.parent());
+  }
+
+  private boolean isLocked(Tree tree) {
+    FscryptContext context = tree.context();
+    return context != null && keys.find(context.policy()) == null;
+  }
+
+  /** Is the key of a directory not there, so that its names are shown in their no-key form? */
+  boolean isLocked(Inode directory) throws ErrnoException {
+    return isLocked(tree(directory));
+  }
+
+  private FscryptMasterKey key(FscryptContext context) throws ErrnoException {
+    FscryptMasterKey key = keys.find(context.policy());
+    if (key == null) {
+      throw new ErrnoException(Errno.ENOKEY);
+    }
+    return key;
+  }
+
+  // Names.
+
+  @Override
+  public byte @Nullable [] directoryContextName() {
+    return null;
+  }
+
+  @Override
+  public boolean isReservedInRoot(byte[] storedName) {
+    return Arrays.equals(storedName, METADATA) || isMetadataBeingWritten(storedName);
+  }
+
+  private static boolean isMetadataBeingWritten(byte[] name) {
+    return name.length > METADATA.length
+        && name[METADATA.length] == '.'
+        && Arrays.equals(name, 0, METADATA.length, METADATA, 0, METADATA.length);
+  }
+
+  @Override
+  public boolean isForbiddenInRoot(byte[] plainName) {
+    return isReservedInRoot(plainName);
+  }
+
+  @Override
+  public boolean isHiddenAttribute(byte[] name) {
+    return FscryptAttributes.isOne(name);
+  }
+
+  @Override
+  public NameCodec names(DirectoryCache.Ref directory) throws ErrnoException {
+    FscryptContext context = tree(directory).context();
+    if (context == null) {
+      return PlainTreeNames.INSTANCE;
+    }
+    FscryptMasterKey key = keys.find(context.policy());
+    if (key == null) {
+      return new LockedNames(filter -> find(directory.directory, filter));
+    }
+    DirectoryState state = Names.state(directory.inode);
+    NameCodec codec = state.codec;
+    if (codec == null) {
+      synchronized (state) {
+        codec = state.codec;
+        if (codec == null) {
+          codec = key.names(context);
+          state.codec = codec;
+        }
+      }
+    }
+    return codec;
+  }
+
+  private LockedNames.@Nullable Found find(StoreDirectory directory, LockedNames.Filter filter)
+      throws ErrnoException {
+    var kinds = new LockedNames(_ -> null);
+    try (StoreListing listing = volume.cache.withDescriptors(directory::list)) {
+      while (listing.next()) {
+        byte[] name = listing.name();
+        if (filter.mayBe(name)) {
+          byte[] ciphertext = volume.names.readSmallFile(directory, kinds.sidecarOf(name));
+          if (filter.is(ciphertext)) {
+            return new LockedNames.Found(name, ciphertext);
+          }
+        }
+      }
+    }
+    return null;
+  }
+
+  @Override
+  public NameCodec kinds(StoreDirectory directory, NameCodec parentCodec) throws ErrnoException {
+    byte[] context =
+        FscryptAttributes.get(directory, StoreDirectory.SELF, FscryptAttributes.CONTEXT);
+    return context == null ? PlainTreeNames.INSTANCE : new LockedNames(_ -> null);
+  }
+
+  @Override
+  public void checkAddition(DirectoryCache.Ref directory) throws ErrnoException {
+    Tree tree = tree(directory);
+    if (tree.context() == null) {
+      // Another node may have given it a policy, while it was empty.
+      tree = readTree(directory);
+      Names.state(directory.inode).tree = tree;
+    }
+    if (isLocked(tree)) {
+      throw new ErrnoException(Errno.ENOKEY);
+    }
+  }
+
+  @Override
+  public void checkChange(Inode inode) throws ErrnoException {
+    if (isLocked(inode.isDirectory() ? tree(inode) : parentTree(inode))) {
+      throw new ErrnoException(Errno.ENOKEY);
+    }
+  }
+
+  @Override
+  public void checkMove(DirectoryCache.Ref from, byte[] storedName, DirectoryCache.Ref to)
+      throws ErrnoException {
+    Tree target = tree(to);
+    if (tree(from).isLike(target)) {
+      return;
+    }
+    FileStatus status = from.directory.status(storedName);
+    boolean ownContext = status.isRegular() || status.isDirectory();
+    byte[] stored =
+        ownContext
+            ? FscryptAttributes.get(from.directory, storedName, FscryptAttributes.CONTEXT)
+            : null;
+    // Into a tree without policy nothing encrypted is moved: it would lose its tree's protection.
+    if (target.context() == null || !isLike(stored, target)) {
+      throw new ErrnoException(Errno.EXDEV);
+    }
+  }
+
+  private static boolean isLike(byte @Nullable [] stored, Tree tree) {
+    try {
+      return stored == null
+          ? tree.context() == null
+          : new Tree(FscryptAttributes.context(stored)).isLike(tree);
+    } catch (FormatException e) {
+      return false;
+    }
+  }
+
+  @Override
+  public void checkLink(Inode inode, DirectoryCache.Ref to) throws ErrnoException {
+    Tree target = tree(to);
+    boolean same;
+    if (inode.isRegular()) {
+      byte[][] stored = volume.withOpenHandle(inode, file -> one(contextOf(file)));
+      if (stored == null) {
+        stored =
+            volume.locator.findChecked(
+                inode,
+                (directory, name) ->
+                    one(FscryptAttributes.get(directory, name, FscryptAttributes.CONTEXT)));
+      }
+      same = isLike(stored.length == 0 ? null : stored[0], target);
+    } else {
+      same = parentTree(inode).isLike(target);
+    }
+    if (!same) {
+      throw new ErrnoException(Errno.EXDEV);
+    }
+  }
+
+  private static byte[][] one(byte @Nullable [] value) {
+    return value == null ? new byte[][] {} : new byte[][] {value};
+  }
+
+  private static byte @Nullable [] contextOf(StoreFile file) throws ErrnoException {
+    return FscryptAttributes.get(file, FscryptAttributes.CONTEXT);
+  }
+
+  // Making.
+
+  @Override
+  public boolean givesContext(DirectoryCache.Ref parent) throws ErrnoException {
+    return tree(parent).context() != null;
+  }
+
+  @Override
+  public void writeContext(DirectoryCache.Ref parent, StoreDirectory made) throws ErrnoException {
+    FscryptContext context = tree(parent).context();
+    if (context != null) {
+      made.setXattr(
+          StoreDirectory.SELF,
+          FscryptAttributes.CONTEXT,
+          FscryptAttributes.context(context.child()),
+          0);
+    }
+  }
+
+  @Override
+  public StoreFile create(DirectoryCache.Ref directory, byte[] storedName, int flags, int mode)
+      throws ErrnoException {
+    FscryptContext context = tree(directory).context();
+    StoreDirectory at = directory.directory;
+    if (context == null) {
+      return volume.cache.withDescriptors(() -> at.openFile(storedName, flags, mode));
+    }
+    boolean exclusive = (flags & Flags.O_EXCL) != 0;
+    while (true) {
+      if (!exclusive) {
+        try {
+          int existing = flags & ~Flags.O_CREAT;
+          return volume.cache.withDescriptors(() -> at.openFile(storedName, existing, 0));
+        } catch (ErrnoException e) {
+          if (e.errno() != Errno.ENOENT) {
+            throw e;
+          }
+        }
+      } else if (Names.exists(at, storedName)) {
+        throw new ErrnoException(Errno.EEXIST);
+      }
+      try {
+        return make(at, storedName, context, mode);
+      } catch (ErrnoException e) {
+        if (e.errno() != Errno.EEXIST || exclusive) {
+          throw e;
+        }
+        // Somebody else made it in that instant.
+      }
+    }
+  }
+
+  private StoreFile make(StoreDirectory at, byte[] name, FscryptContext context, int mode)
+      throws ErrnoException {
+    StoreFile file;
+    try {
+      file = withAttributes(openTemporary(at, mode), context, mode);
+    } catch (ErrnoException e) {
+      if (!hasNoTemporaries(e)) {
+        throw e;
+      }
+      return makeAside(at, name, context, mode);
+    }
+    boolean named = false;
+    try {
+      file.linkInto(at, name);
+      named = true;
+      return file;
+    } finally {
+      if (!named) {
+        file.close();
+      }
+    }
+  }
+
+  private StoreFile openTemporary(StoreDirectory at, int mode) throws ErrnoException {
+    return volume.cache.withDescriptors(() -> at.openTemporary(Flags.O_RDWR, mode | 0600));
+  }
+
+  /** Kernels before O_TMPFILE took it for the opening of a directory; some stores lack it. */
+  private static boolean hasNoTemporaries(ErrnoException e) {
+    return e.errno() == Errno.EOPNOTSUPP
+        || e.errno() == Errno.EISDIR
+        || e.errno() == Errno.ENOSYS
+        || e.errno() == Errno.EINVAL;
+  }
+
+  private StoreFile makeAside(StoreDirectory at, byte[] name, FscryptContext context, int mode)
+      throws ErrnoException {
+    byte[] temporary = LockedNames.temporaryName();
+    int flags = Flags.O_RDWR | Flags.O_CREAT | Flags.O_EXCL;
+    StoreFile file = volume.cache.withDescriptors(() -> at.openFile(temporary, flags, mode | 0600));
+    boolean done = false;
+    try {
+      withAttributes(file, context, mode);
+      EmptyDirectories.renameNew(at, temporary, name);
+      done = true;
+      return file;
+    } finally {
+      if (!done) {
+        file.close();
+        try {
+          at.unlink(temporary);
+        } catch (ErrnoException e) {
+          // Left under its temporary name, which nobody sees.
+        }
+      }
+    }
+  }
+
+  /** Gives a new file what it must have before it has a name. */
+  private static StoreFile withAttributes(StoreFile file, FscryptContext context, int mode)
+      throws ErrnoException {
+    boolean done = false;
+    try {
+      file.setXattr(FscryptAttributes.CONTEXT, FscryptAttributes.context(context.child()), 0);
+      file.setXattr(FscryptAttributes.SIZE, FscryptAttributes.size(0), 0);
+      if ((mode & 0600) != 0600) {
+        // Everything else is as the store made it: an inherited group, an inherited ACL.
+        int actual = file.status().mode() & Flags.PERMISSIONS;
+        file.changeMode((actual & ~0600) | (mode & 0600));
+      }
+      done = true;
+      return file;
+    } finally {
+      if (!done) {
+        file.close();
+      }
+    }
+  }
+
+  @Override
+  public StoreFile createTemporary(DirectoryCache.Ref directory, int flags, int mode)
+      throws ErrnoException {
+    FscryptContext context = tree(directory).context();
+    if (context == null) {
+      return volume.cache.withDescriptors(() -> directory.directory.openTemporary(flags, mode));
+    }
+    StoreFile file =
+        volume.cache.withDescriptors(() -> directory.directory.openTemporary(flags, mode | 0600));
+    return withAttributes(file, context, mode);
+  }
+
+  // Symbolic links.
+
+  @Override
+  public byte[] sealTarget(DirectoryCache.Ref directory, byte[] target) throws ErrnoException {
+    FscryptContext context = tree(directory).context();
+    if (context == null) {
+      return target;
+    }
+    try (FscryptSymlinks link = key(context).symlink(context.child())) {
+      return link.encode(target);
+    } catch (FormatException e) {
+      throw new ErrnoException(Errno.ENAMETOOLONG, e.getMessage());
+    }
+  }
+
+  @Override
+  public byte[] openTarget(Inode link, byte[] stored) throws FormatException, ErrnoException {
+    Tree tree = parentTree(link);
+    if (tree.context() == null) {
+      return stored;
+    }
+    FscryptSymlinks.Stored parsed = FscryptSymlinks.parse(stored);
+    if (!new Tree(parsed.context()).isLike(tree)) {
+      throw foreign(link);
+    }
+    FscryptMasterKey key = keys.find(parsed.context().policy());
+    if (key == null) {
+      return parsed.noKeyTarget();
+    }
+    try (FscryptSymlinks opened = key.symlink(parsed.context())) {
+      return opened.decrypt(parsed.target());
+    }
+  }
+
+  // Files.
+
+  @Override
+  public long plainSize(FileStatus stored, AttributeReader attributes) throws ErrnoException {
+    long size = FscryptAttributes.size(attributes.get(FscryptAttributes.SIZE));
+    return size < 0 ? stored.size() : size;
+  }
+
+  @Override
+  public FileContents contents(FileState state, StoreFile file) throws ErrnoException {
+    Inode inode = state.inode;
+    Tree parent = parentTree(inode);
+    byte[] stored = contextOf(file);
+    if (stored == null) {
+      if (isLocked(parent)) {
+        throw new ErrnoException(Errno.ENOKEY);
+      }
+      if (parent.context() != null) {
+        throw damaged(inode, "it has no encryption context, though its directory has one");
+      }
+      return plainContents;
+    }
+    FscryptContext context = context(inode, stored);
+    if (parent.context() != null && !new Tree(context).isLike(parent)) {
+      throw foreign(inode);
+    }
+    FscryptMasterKey key = key(context);
+    synchronized (state) {
+      if (state.knownContents() instanceof UnitContents known
+          && !known.isRevoked()
+          && known.context().equals(context)) {
+        known.check(file);
+        return known;
+      }
+      FscryptContents cipher = key.contents(context);
+      var fresh =
+          new UnitContents(
+              context,
+              cipher,
+              volume.options.shared(),
+              (place, fault) -> tell(inode, place, fault));
+      boolean sound = false;
+      try {
+        fresh.check(file);
+        sound = true;
+        return fresh;
+      } finally {
+        if (!sound) {
+          cipher.close();
+        }
+      }
+    }
+  }
+
+  private void tell(Inode inode, long place, String fault) {
+    if (volume.damage.first(inode, place)) {
+      volume.damage.write("file " + volume.pathForMessages(inode) + ": " + fault);
+    }
+  }
+}
