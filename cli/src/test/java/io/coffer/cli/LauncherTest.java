@@ -205,4 +205,63 @@ class LauncherTest {
     assertEquals(11, run.exitCode());
     assertTrue(run.err().contains("nothing has been built"), run.err());
   }
+
+  /** What build/package lays out: bin, lib and a runtime of its own. */
+  private Path unpack() throws IOException {
+    Path prefix = Files.createDirectory(area.resolve("a package"));
+    Path bin = Files.createDirectory(prefix.resolve("bin"));
+    Files.copy(Path.of("..", "coffer"), bin.resolve("coffer"));
+    executable(bin.resolve("coffer"));
+    Files.createSymbolicLink(bin.resolve("gocryptfs"), Path.of("coffer"));
+    Path generation = Files.createDirectories(prefix.resolve("lib/generation.2"));
+    Files.writeString(generation.resolve("java.args"), "");
+    Files.writeString(generation.resolve("stamp"), "");
+    Files.createSymbolicLink(prefix.resolve("lib/current"), Path.of("generation.2"));
+    Files.move(jdk("25.0.9"), prefix.resolve("runtime"));
+    return prefix;
+  }
+
+  @Test
+  void usesTheRuntimeOfItsPackageWhateverElseThereIs() throws Exception {
+    Path prefix = unpack();
+    Path other = jdk("26.0.1");
+    Run run =
+        launch(
+            prefix.resolve("bin/gocryptfs"),
+            Map.of("JAVA_HOME", other.toString(), "PATH", other.resolve("bin") + ":/usr/bin:/bin"),
+            "-version");
+    assertEquals(0, run.exitCode(), run.err());
+    assertTrue(run.out().startsWith("java 25.0.9\n"), run.out());
+    assertTrue(run.out().contains("-Dcoffer.program=gocryptfs\n"), run.out());
+    assertTrue(
+        run.out().contains("-cp\n" + prefix + "/lib/generation.2/coffer-class-path.jar\n"),
+        run.out());
+    Run asked =
+        launch(prefix.resolve("bin/coffer"), Map.of("COFFER_JAVA_HOME", other.toString()), "info");
+    assertTrue(asked.out().startsWith("java 26.0.1\n"), asked.out());
+  }
+
+  @Test
+  void usesTheCacheOfItsPackageAndMakesItAnewWhenAsked() throws Exception {
+    Path prefix = unpack();
+    Path cache = prefix.resolve("lib/generation.2/runtime.aot");
+    // A Java that can make a cache.
+    Files.writeString(
+        prefix.resolve("runtime/bin/java"),
+        """
+        #!/bin/sh
+        for word in "$@"; do
+          case $word in
+            -XX:AOTCacheOutput=*) echo new >"${word#*=}" ;;
+            -XX:AOTCache=*) cat "${word#*=}" ;;
+          esac
+        done
+        """);
+    Files.writeString(cache, "old\n");
+    Path coffer = prefix.resolve("bin/coffer");
+    assertEquals("old\n", launch(coffer, Map.of("COFFER_NO_AOT", ""), "info").out());
+    Map<String, String> anew = Map.of("COFFER_NO_AOT", "", "COFFER_BUILD", "always");
+    assertEquals("new\n", launch(coffer, anew, "info").out());
+    assertEquals("new\n", launch(coffer, Map.of("COFFER_NO_AOT", ""), "info").out());
+  }
 }
