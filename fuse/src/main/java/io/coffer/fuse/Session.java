@@ -4,9 +4,11 @@ import io.coffer.posix.Errno;
 import io.coffer.posix.ErrnoException;
 import io.coffer.posix.Linux;
 import java.io.IOException;
+import java.io.InputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.CountDownLatch;
@@ -80,10 +82,12 @@ public final class Session {
   }
 
   /** Pages of 1 MiB, or fewer if the administrator set a lower limit. */
-  private static int maxPages() {
+  static int maxPages() {
     int wanted = LARGEST_TRANSFER_BYTES / Page.BYTES;
-    try {
-      String limit = Files.readString(Path.of("/proc/sys/fs/fuse/max_pages_limit")).strip();
+    // In one call: the kernel gives what is behind the first part of such a file to nobody, and
+    // Files.readString asks for a single byte first.
+    try (InputStream file = Files.newInputStream(Path.of("/proc/sys/fs/fuse/max_pages_limit"))) {
+      String limit = new String(file.readNBytes(32), StandardCharsets.US_ASCII).strip();
       return Math.clamp(Integer.parseInt(limit), 1, wanted);
     } catch (IOException | NumberFormatException e) {
       // A kernel before 6.13 has a fixed limit of 256 pages.

@@ -17,6 +17,10 @@ import io.coffer.vfs.VirtualFilesystem.Entry;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
@@ -41,6 +45,11 @@ final class FilesystemAdapter implements Filesystem {
   private final CacheStamps stamps = new CacheStamps();
   private final AtomicBoolean closed = new AtomicBoolean();
   private final AtomicInteger openHandles = new AtomicInteger();
+  private final Set<Long> appending = ConcurrentHashMap.newKeySet();
+  private final ExecutorService invalidations =
+      Executors.newSingleThreadExecutor(
+          task -> Thread.ofPlatform().daemon().name("invalidation").unstarted(task));
+  private volatile @Nullable Session session;
   private volatile long lastUse = System.nanoTime();
 
   FilesystemAdapter(VirtualFilesystem files, MountOptions options, CallerCredentials credentials) {
@@ -63,7 +72,8 @@ final class FilesystemAdapter implements Filesystem {
   }
 
   @Override
-  public void started(Session session) {
+  public void started(Session newSession) {
+    session = newSession;
     lastUse = System.nanoTime();
   }
 
@@ -252,7 +262,8 @@ final class FilesystemAdapter implements Filesystem {
         // The kernel leaves to us what O_TRUNC does (FUSE_ATOMIC_O_TRUNC).
         dropPrivileges(id, handle);
       }
-      int reply = direct(flags);
+      noteAppending(handle, flags);
+      int reply = direct();
       if (reply == 0 && options.keepCache() && cacheIsGood(id, handle, flags)) {
         reply = OPEN_KEEP_CACHE;
       }
@@ -264,15 +275,36 @@ final class FilesystemAdapter implements Filesystem {
     }
   }
 
+  private int direct() {
+    return options.sharing().isDirect() ? OPEN_DIRECT_IO : 0;
+  }
+
   /**
-   * Files that go around the page cache: all, if the mode says so, and those opened for appending
-   * where others append too, for the kernel would put the bytes into its cache where it believes
-   * the end to be.
+   * A handle is open for appending, and others append too: what is written through it goes to the
+   * end, wherever that is, while the kernel puts it into its cache where it believes the end to be.
    */
-  private int direct(int openFlags) {
-    SharingMode sharing = options.sharing();
-    boolean appends = sharing.isShared() && (openFlags & Flags.O_APPEND) != 0;
-    return sharing.isDirect() || appends ? OPEN_DIRECT_IO : 0;
+  private void noteAppending(long handle, int openFlags) {
+    if (options.sharing().isShared() && (openFlags & Flags.O_APPEND) != 0) {
+      appending.add(handle);
+    }
+  }
+
+  /**
+   * Takes from the kernel's cache what was appended elsewhere. By another thread, for the kernel
+   * holds the pages until this request is answered. Until it is done, the changed time of
+   * modification keeps readers from the stale pages.
+   */
+  private void dropAppended(long id, long offset, int length) {
+    Session current = session;
+    if (current != null) {
+      invalidations.execute(() -> {
+        try {
+          current.invalidateInode(id, offset, length);
+        } catch (ErrnoException e) {
+          // Unmounted meanwhile.
+        }
+      });
+    }
   }
 
   private boolean cacheIsGood(long id, long handle, int flags) throws ErrnoException {
@@ -287,8 +319,7 @@ final class FilesystemAdapter implements Filesystem {
       throws ErrnoException {
     used();
     int masked = masked(parent, mode, umask);
-    return created(
-        credentials.as(caller, () -> files.create(parent, name, flags, masked)), direct(flags));
+    return created(credentials.as(caller, () -> files.create(parent, name, flags, masked)), flags);
   }
 
   @Override
@@ -297,15 +328,16 @@ final class FilesystemAdapter implements Filesystem {
     used();
     int masked = masked(parent, mode, umask);
     return created(
-        credentials.as(caller, () -> files.createTemporary(parent, flags, masked)), direct(flags));
+        credentials.as(caller, () -> files.createTemporary(parent, flags, masked)), flags);
   }
 
-  private CreateReply created(Created made, int openReply) {
+  private CreateReply created(Created made, int flags) {
+    noteAppending(made.handle(), flags);
     openHandles.incrementAndGet();
     if (options.keepCache()) {
       stamps.writes(made.handle());
     }
-    return new CreateReply(reply(made.entry()), new OpenReply(made.handle(), openReply));
+    return new CreateReply(reply(made.entry()), new OpenReply(made.handle(), direct()));
   }
 
   @Override
@@ -329,7 +361,11 @@ final class FilesystemAdapter implements Filesystem {
     if (killPrivileges) {
       dropPrivileges(id, handle);
     }
-    return files.write(handle, offset, from, position, length);
+    int written = files.write(handle, offset, from, position, length);
+    if (!appending.isEmpty() && appending.contains(handle)) {
+      dropAppended(id, offset, length);
+    }
+    return written;
   }
 
   private void dropPrivileges(long id, long handle) throws ErrnoException {
@@ -351,6 +387,9 @@ final class FilesystemAdapter implements Filesystem {
   public void release(Caller caller, long id, long handle) throws ErrnoException {
     used();
     stamps.released(handle);
+    if (!appending.isEmpty()) {
+      appending.remove(handle);
+    }
     files.release(handle);
     openHandles.decrementAndGet();
   }
@@ -492,6 +531,7 @@ final class FilesystemAdapter implements Filesystem {
   @Override
   public void close() {
     if (closed.compareAndSet(false, true)) {
+      invalidations.shutdownNow();
       files.close();
     }
   }

@@ -9,6 +9,7 @@ import io.coffer.store.Store;
 import io.coffer.store.StoreDirectory;
 import io.coffer.store.StoreFile;
 import java.io.IOException;
+import java.io.InputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -196,8 +197,10 @@ public final class VolumeLease implements AutoCloseable {
   }
 
   private static String firstLine(String path, String otherwise) {
-    try {
-      String line = Files.readString(Path.of(path)).strip().replace(' ', '_');
+    // In one call: such files give nothing to whoever asks for a part of them first.
+    try (InputStream file = Files.newInputStream(Path.of(path))) {
+      String line =
+          new String(file.readNBytes(256), StandardCharsets.UTF_8).strip().replace(' ', '_');
       return line.isEmpty() ? otherwise : line.substring(0, Math.min(64, line.length()));
     } catch (IOException e) {
       return otherwise;
