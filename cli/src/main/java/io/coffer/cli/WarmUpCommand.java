@@ -3,6 +3,9 @@ package io.coffer.cli;
 import io.coffer.crypto.SecretBytes;
 import io.coffer.keys.GocryptfsVolume;
 import io.coffer.keys.VolumeException;
+import io.coffer.posix.ErrnoException;
+import io.coffer.posix.Flags;
+import io.coffer.posix.Linux;
 import io.coffer.posix.Processes;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
@@ -11,9 +14,11 @@ import java.io.DataOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.PrintStream;
+import java.lang.foreign.Arena;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
 import picocli.CommandLine.Command;
@@ -26,6 +31,12 @@ import picocli.CommandLine.Parameters;
 @Command(name = WarmUpCommand.NAME, hidden = true)
 final class WarmUpCommand extends BaseCommand {
   static final String NAME = "warm-up";
+
+  private static final int LARGE_BYTES = 128 * 1024;
+  private static final int SMALL_BYTES = 4096;
+  private static final int ALIGNMENT = 4096;
+  private static final int PIECES = 6000;
+  private static final int FILES = 2000;
 
   @Parameters(paramLabel = "DIR", description = "An empty directory, which is left as it comes.")
   private Path directory = Path.of(".");
@@ -117,20 +128,52 @@ final class WarmUpCommand extends BaseCommand {
     }
   }
 
+  /**
+   * Enough of each operation that Java compiles its code to the last level: methods of which it
+   * remembers that are compiled so at once the next time.
+   */
   private static void use(Path view) throws IOException {
     Path file = view.resolve("written");
-    for (int i = 0; i < 200; i++) {
-      Files.write(file, new byte[100_000]);
-      Files.readAllBytes(file);
+    transfer(file, LARGE_BYTES);
+    transfer(file, SMALL_BYTES);
+    for (int i = 0; i < FILES; i++) {
+      Path made = Files.createDirectories(view.resolve("made" + i % 10)).resolve("file" + i);
+      Files.write(made, new byte[i]);
+      Files.readAllBytes(made);
+      Files.move(made, view.resolve("made" + i % 10).resolve("moved" + i));
+      if (i % 10 == 0) {
+        Path link = Files.createSymbolicLink(view.resolve("link" + i), Path.of("made"));
+        Files.readSymbolicLink(link);
+        Files.delete(link);
+      }
     }
-    Path directory = Files.createDirectory(view.resolve("made"));
-    Files.move(file, directory.resolve("moved"));
-    Files.createSymbolicLink(view.resolve("link"), Path.of("made"));
-    Files.readSymbolicLink(view.resolve("link"));
+    List<Path> all;
     try (var entries = Files.walk(view)) {
-      entries.forEach(entry -> {});
+      all = new ArrayList<>(entries.skip(1).toList());
     }
-    Files.delete(directory.resolve("moved"));
-    Files.delete(directory);
+    for (Path each : all.reversed()) {
+      Files.delete(each);
+    }
+  }
+
+  /** Past the kernel's cache, so that each piece is a request. */
+  private static void transfer(Path path, int bytes) throws IOException {
+    byte[] name = path.toString().getBytes(StandardCharsets.UTF_8);
+    try (Arena arena = Arena.ofConfined()) {
+      int file =
+          Linux.open(Flags.AT_FDCWD, name, Flags.O_RDWR | Flags.O_CREAT | Flags.O_DIRECT, 0600);
+      try {
+        long piece = arena.allocate(bytes, ALIGNMENT).address();
+        for (int i = 0; i < PIECES; i++) {
+          long at = (long) i % 100 * bytes;
+          Linux.write(file, piece, bytes, at);
+          Linux.read(file, piece, bytes, at);
+        }
+      } finally {
+        Linux.close(file);
+      }
+    } catch (ErrnoException e) {
+      throw new IOException(e);
+    }
   }
 }

@@ -49,6 +49,7 @@ public final class Session {
   private static final long MAX_PAGES = 1L << 22;
   private static final long CACHE_SYMLINKS = 1L << 23;
   private static final long EXPLICIT_INVAL_DATA = 1L << 25;
+  private static final long HANDLE_KILLPRIV_V2 = 1L << 28;
   private static final long SETXATTR_EXT = 1L << 29;
   private static final long INIT_EXT = 1L << 30;
 
@@ -246,6 +247,7 @@ public final class Session {
             | INIT_EXT
             | (options.autoInvalidate() ? AUTO_INVAL_DATA : EXPLICIT_INVAL_DATA)
             | (options.asynchronousRead() ? ASYNC_READ : 0)
+            | (options.killPrivileges() ? HANDLE_KILLPRIV_V2 : 0)
             | (options.writebackCache() ? WRITEBACK_CACHE : 0)
             | (options.posixAcl() ? POSIX_ACL : 0);
     long agreed = offered & wanted;

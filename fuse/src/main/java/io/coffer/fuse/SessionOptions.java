@@ -8,6 +8,9 @@ package io.coffer.fuse;
  * @param posixAcl the kernel enforces POSIX ACLs that it reads as extended attributes
  * @param autoInvalidate the kernel drops cached contents when size or time of a file changed
  * @param asynchronousRead several reads of one file at once
+ * @param killPrivileges the filesystem itself removes set-id bits when somebody writes or
+ *     truncates; else the kernel asks for the attribute security.capability before each single
+ *     write
  * @param threads most threads that handle requests at once
  */
 public record SessionOptions(
@@ -15,4 +18,5 @@ public record SessionOptions(
     boolean posixAcl,
     boolean autoInvalidate,
     boolean asynchronousRead,
+    boolean killPrivileges,
     int threads) {}

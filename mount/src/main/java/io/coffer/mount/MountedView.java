@@ -57,7 +57,12 @@ public final class MountedView {
                   : options.request(),
               adapter,
               new SessionOptions(
-                  false, options.acl(), true, options.asynchronousRead(), readerThreads()));
+                  Boolean.getBoolean("coffer.wb"),
+                  options.acl(),
+                  true,
+                  options.asynchronousRead(),
+                  !options.request().setUserId(),
+                  readerThreads()));
       MountedView view = new MountedView(mount, socket);
       Duration idle = options.idle();
       if (idle != null) {
