@@ -89,7 +89,8 @@ class RequestFuzzTest {
               assertEquals(UNIQUE, head.get(ValueLayout.JAVA_LONG, 8), "unique of the answer");
               int error = head.get(ValueLayout.JAVA_INT, 4);
               assertTrue(error <= 0 && error > -512, "the kernel takes -511 to 0, not " + error);
-            });
+            },
+            id -> {});
     try (Arena arena = Arena.ofShared()) {
       RequestBuffers buffers = new RequestBuffers(arena, 1 << 17);
       int length = Math.max(bytes.length, Dispatcher.HEADER_BYTES);

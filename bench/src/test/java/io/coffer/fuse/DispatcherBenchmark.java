@@ -86,7 +86,9 @@ public class DispatcherBenchmark {
   private final RequestBuffers buffers = new RequestBuffers(Arena.ofAuto(), PAYLOAD_BYTES);
   private final Dispatcher dispatcher =
       new Dispatcher(
-          new Immediate(), (head, headBytes, payload, payloadBytes) -> answered += headBytes);
+          new Immediate(),
+          (head, headBytes, payload, payloadBytes) -> answered += headBytes,
+          id -> {});
 
   private long request(int opcode, int bodyBytes, int payloadBytes) {
     MemorySegment in = buffers.request;

@@ -19,6 +19,13 @@ public final class Caller {
     pid = newPid;
   }
 
+  /** For an answer that is given later, by another thread. */
+  Caller copy() {
+    Caller copy = new Caller();
+    copy.set(unique, uid, gid, pid);
+    return copy;
+  }
+
   /** Number of the request. */
   public long unique() {
     return unique;

@@ -7,6 +7,7 @@ import io.coffer.fuse.Filesystem.StatusChange;
 import io.coffer.posix.Errno;
 import io.coffer.posix.ErrnoException;
 import io.coffer.posix.Timestamp;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
@@ -45,12 +46,14 @@ final class Dispatcher {
 
   private final Filesystem filesystem;
   private final ReplyChannel channel;
+  private final KernelCache kernelCache;
   private final LockWaits lockWaits;
   private volatile boolean extendedSetXattr;
 
-  Dispatcher(Filesystem filesystem, ReplyChannel channel) {
+  Dispatcher(Filesystem filesystem, ReplyChannel channel, KernelCache kernelCache) {
     this.filesystem = filesystem;
     this.channel = channel;
+    this.kernelCache = kernelCache;
     this.lockWaits = new LockWaits(channel);
   }
 
@@ -323,9 +326,13 @@ final class Dispatcher {
       }
       case Opcode.LSEEK -> {
         r.need(24);
-        long found = filesystem.seek(caller, id, r.u64(0), r.u64(8), r.u32(16));
-        r.head().set(ValueLayout.JAVA_LONG, Reply.HEADER_BYTES, found);
-        r.send(8);
+        if (filesystem.isHeldBack(id)) {
+          seekLater(r, id);
+        } else {
+          long found = filesystem.seek(caller, id, r.u64(0), r.u64(8), r.u32(16));
+          r.head().set(ValueLayout.JAVA_LONG, Reply.HEADER_BYTES, found);
+          r.send(8);
+        }
       }
       case Opcode.COPY_FILE_RANGE, Opcode.COPY_FILE_RANGE_64 -> {
         r.need(56);
@@ -341,6 +348,41 @@ final class Dispatcher {
       case Opcode.DESTROY -> r.done();
       default -> throw new ErrnoException(Errno.ENOSYS);
     }
+  }
+
+  /**
+   * Seeks when the kernel has sent what it held back. In a thread of its own: the writes are
+   * requests, and the reader threads have to be free for them.
+   */
+  private void seekLater(Request r, long id) throws ErrnoException {
+    long unique = r.unique;
+    long handle = r.u64(0);
+    long offset = r.u64(8);
+    int whence = r.u32(16);
+    Caller caller = r.buffers.caller.copy();
+    Thread.ofPlatform()
+        .daemon()
+        .name("fuse-seek-" + unique)
+        .start(() -> {
+          try (Arena arena = Arena.ofConfined()) {
+            MemorySegment head = arena.allocate(Reply.HEADER_BYTES + 8, 8);
+            int length = Reply.HEADER_BYTES;
+            int errno = 0;
+            try {
+              kernelCache.drop(id);
+              long found = filesystem.seek(caller, id, handle, offset, whence);
+              head.set(ValueLayout.JAVA_LONG, Reply.HEADER_BYTES, found);
+              length += 8;
+            } catch (ErrnoException e) {
+              errno = e.errno();
+            } catch (RuntimeException e) {
+              LOG.log(System.Logger.Level.ERROR, "a seek failed: {0}", e.getClass().getName());
+              errno = Errno.EIO;
+            }
+            Reply.putHeader(head, length, -errno, unique);
+            channel.send(head, length, head, 0);
+          }
+        });
   }
 
   private void batchForget(Request r) throws ErrnoException {

@@ -260,6 +260,14 @@ public interface Filesystem extends AutoCloseable {
     throw new ErrnoException(Errno.ENOSYS);
   }
 
+  /**
+   * May the kernel hold back writes to this file ({@link SessionOptions#writebackCache})? Then it
+   * is made to send them before {@link #seek} is asked, which it does not do by itself.
+   */
+  default boolean isHeldBack(long id) {
+    return false;
+  }
+
   default long seek(Caller caller, long id, long handle, long offset, int whence)
       throws ErrnoException {
     throw new ErrnoException(Errno.ENOSYS);

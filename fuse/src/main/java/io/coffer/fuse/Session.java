@@ -78,7 +78,7 @@ public final class Session {
     this.device = device;
     this.filesystem = filesystem;
     this.options = options;
-    this.dispatcher = new Dispatcher(filesystem, this::send);
+    this.dispatcher = new Dispatcher(filesystem, this::send, id -> invalidateInode(id, 0, 0));
     this.maxWriteBytes = maxPages() * Page.BYTES;
   }
 

@@ -17,8 +17,10 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Random;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -40,7 +42,8 @@ class DispatcherTest {
   private final RequestBuffers buffers = new RequestBuffers(arena, PAYLOAD_BYTES);
   private final BlockingQueue<Answer> answers = new LinkedBlockingQueue<>();
   private final Everything files = new Everything();
-  private final Dispatcher dispatcher = new Dispatcher(files, this::receive);
+  private final List<Long> dropped = new CopyOnWriteArrayList<>();
+  private final Dispatcher dispatcher = new Dispatcher(files, this::receive, dropped::add);
 
   @AfterEach
   void close() {
@@ -323,6 +326,19 @@ class DispatcherTest {
     }
   }
 
+  @Test
+  @Timeout(10)
+  void aSeekInAFileThatIsHeldBackIsAnsweredWhenTheKernelHasSentIt() throws InterruptedException {
+    files.heldBack = true;
+    Answer answer = ask(Opcode.LSEEK, 8, 3L, 4096L, 4, 0);
+    if (answer == null) {
+      answer = answers.take();
+    }
+    assertEquals(List.of(8L), dropped);
+    assertEquals(4096, answer.body().getLong());
+    assertEquals(UNIQUE, answer.unique());
+  }
+
   @Nested
   class AWaitForALock {
     private static final int WAIT_NANOS = 200_000_000;
@@ -397,6 +413,7 @@ class DispatcherTest {
     int failAfter = Integer.MAX_VALUE;
     boolean failFlock;
     boolean bug;
+    boolean heldBack;
     volatile boolean lockIsFree = true;
 
     static FileStatus status(long id, int mode, long device) {
@@ -659,6 +676,11 @@ class DispatcherTest {
     @Override
     public void allocate(Caller caller, long id, long handle, int mode, long offset, long length) {
       call("allocate");
+    }
+
+    @Override
+    public boolean isHeldBack(long id) {
+      return heldBack;
     }
 
     @Override

@@ -3,7 +3,6 @@ package io.coffer.mount;
 import io.coffer.posix.FileStatus;
 import io.coffer.posix.Timestamp;
 import java.util.Map;
-import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
@@ -20,7 +19,12 @@ final class CacheStamps {
   }
 
   private final Map<Long, Stamp> stamps = new ConcurrentHashMap<>();
-  private final Set<Long> writers = ConcurrentHashMap.newKeySet();
+
+  /** The inode of each handle that can write. */
+  private final Map<Long, Long> writers = new ConcurrentHashMap<>();
+
+  /** Writing handles by inode. */
+  private final Map<Long, Integer> writersOf = new ConcurrentHashMap<>();
 
   /** A file was opened; tells whether cached contents are still good. */
   boolean opened(long id, FileStatus status) {
@@ -29,12 +33,19 @@ final class CacheStamps {
   }
 
   /** What is changed through this handle is in the cache too. */
-  void writes(long handle) {
-    writers.add(handle);
+  void writes(long id, long handle) {
+    if (writers.put(handle, id) == null) {
+      writersOf.merge(id, 1, Integer::sum);
+    }
+  }
+
+  /** Is the file open for writing? */
+  boolean isWritten(long id) {
+    return writersOf.containsKey(id);
   }
 
   boolean isWriter(long handle) {
-    return writers.contains(handle);
+    return writers.containsKey(handle);
   }
 
   /** Contents and cache agree now. */
@@ -43,7 +54,10 @@ final class CacheStamps {
   }
 
   void released(long handle) {
-    writers.remove(handle);
+    Long id = writers.remove(handle);
+    if (id != null) {
+      writersOf.computeIfPresent(id, (_, count) -> count == 1 ? null : (Integer) (count - 1));
+    }
   }
 
   void forget(long id) {

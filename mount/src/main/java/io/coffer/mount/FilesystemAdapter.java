@@ -309,7 +309,7 @@ final class FilesystemAdapter implements Filesystem {
 
   private boolean cacheIsGood(long id, long handle, int flags) throws ErrnoException {
     if ((flags & Flags.O_ACCMODE) != Flags.O_RDONLY) {
-      stamps.writes(handle);
+      stamps.writes(id, handle);
     }
     return stamps.opened(id, files.status(id, handle));
   }
@@ -335,7 +335,7 @@ final class FilesystemAdapter implements Filesystem {
     noteAppending(made.handle(), flags);
     openHandles.incrementAndGet();
     if (options.keepCache()) {
-      stamps.writes(made.handle());
+      stamps.writes(made.entry().id(), made.handle());
     }
     return new CreateReply(reply(made.entry()), new OpenReply(made.handle(), direct()));
   }
@@ -403,6 +403,11 @@ final class FilesystemAdapter implements Filesystem {
   public void allocate(Caller caller, long id, long handle, int mode, long offset, long length)
       throws ErrnoException {
     files.allocate(handle, mode, offset, length);
+  }
+
+  @Override
+  public boolean isHeldBack(long id) {
+    return options.sharing().writesBack() && stamps.isWritten(id);
   }
 
   @Override

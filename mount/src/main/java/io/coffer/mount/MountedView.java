@@ -57,7 +57,7 @@ public final class MountedView {
                   : options.request(),
               adapter,
               new SessionOptions(
-                  Boolean.getBoolean("coffer.wb"),
+                  options.sharing().writesBack(),
                   options.acl(),
                   true,
                   options.asynchronousRead(),

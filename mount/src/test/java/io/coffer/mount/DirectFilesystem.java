@@ -203,14 +203,20 @@ final class DirectFilesystem implements VirtualFilesystem {
     return descriptor;
   }
 
+  /** Where the kernel holds back writes it reads what surrounds them, and appends by itself. */
+  private static int readable(int flags) {
+    boolean writes = (flags & Flags.O_ACCMODE) == Flags.O_WRONLY;
+    return (writes ? (flags & ~Flags.O_ACCMODE) | Flags.O_RDWR : flags) & ~Flags.O_APPEND;
+  }
+
   @Override
   public long open(long id, int flags) throws ErrnoException {
-    return handle(Linux.reopen(at(id), flags & ~(Flags.O_APPEND | Flags.O_NOFOLLOW)));
+    return handle(Linux.reopen(at(id), readable(flags) & ~Flags.O_NOFOLLOW));
   }
 
   @Override
   public Created create(long parent, byte[] name, int flags, int mode) throws ErrnoException {
-    int own = (flags & ~Flags.O_APPEND) | Flags.O_CREAT | Flags.O_NOFOLLOW;
+    int own = readable(flags) | Flags.O_CREAT | Flags.O_NOFOLLOW;
     int descriptor = Linux.open(at(parent), name, own, mode);
     return new Created(lookup(parent, name), handle(descriptor));
   }
