@@ -74,6 +74,7 @@ public class DispatcherBenchmark {
         MemorySegment from,
         long position,
         int length,
+        boolean fromCache,
         boolean killPrivileges) {
       return length;
     }

@@ -37,6 +37,7 @@ final class Dispatcher {
   private static final int FATTR_MTIME_NOW = 1 << 8;
   private static final int FATTR_KILL_SUIDGID = 1 << 11;
   private static final int GETATTR_FH = 1;
+  private static final int WRITE_CACHE = 1;
   private static final int WRITE_KILL_SUIDGID = 1 << 2;
   private static final int RELEASE_FLOCK_UNLOCK = 2;
   private static final int FSYNC_DATA_ONLY = 1;
@@ -208,6 +209,7 @@ final class Dispatcher {
                 r.buffers.request,
                 RequestBuffers.WRITE_HEAD_BYTES,
                 size,
+                (r.u32(20) & WRITE_CACHE) != 0,
                 (r.u32(20) & WRITE_KILL_SUIDGID) != 0);
         r.sendWord(count);
       }

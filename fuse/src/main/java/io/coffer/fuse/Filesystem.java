@@ -164,7 +164,13 @@ public interface Filesystem extends AutoCloseable {
     throw new ErrnoException(Errno.ENOSYS);
   }
 
-  /** {@code killPrivileges}: set-id bits are to go, since somebody other than root wrote. */
+  /**
+   * Writes.
+   *
+   * @param fromCache the kernel sends what it held back; the time of modification is what it says
+   *     later, or what it was
+   * @param killPrivileges set-id bits are to go, since somebody other than root wrote
+   */
   default int write(
       Caller caller,
       long id,
@@ -173,6 +179,7 @@ public interface Filesystem extends AutoCloseable {
       MemorySegment from,
       long position,
       int length,
+      boolean fromCache,
       boolean killPrivileges)
       throws ErrnoException {
     throw new ErrnoException(Errno.ENOSYS);

@@ -300,6 +300,11 @@ public final class Session {
     }
   }
 
+  /** The kernel is to ask for the status anew; also from a thread that handles a request. */
+  public void invalidateStatus(long id) throws ErrnoException {
+    invalidateInode(id, -1, 0);
+  }
+
   /** The kernel is to look a name up anew. */
   public void invalidateEntry(long parent, byte[] name) throws ErrnoException {
     try (Arena arena = Arena.ofConfined()) {

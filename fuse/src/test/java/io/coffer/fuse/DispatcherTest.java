@@ -554,6 +554,7 @@ class DispatcherTest {
         MemorySegment from,
         long position,
         int length,
+        boolean fromCache,
         boolean killPrivileges) {
       call("write", id, handle, offset, killPrivileges);
       written = from.asSlice(position, length).toArray(ValueLayout.JAVA_BYTE);

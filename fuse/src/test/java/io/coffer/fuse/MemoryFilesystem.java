@@ -214,6 +214,7 @@ class MemoryFilesystem implements Filesystem {
       MemorySegment from,
       long position,
       int length,
+      boolean fromCache,
       boolean killPrivileges) {
     Node node = node(handle);
     synchronized (node) {

@@ -8,6 +8,7 @@ import io.coffer.posix.ErrnoException;
 import io.coffer.posix.FileStatus;
 import io.coffer.posix.FilesystemStatus;
 import io.coffer.posix.Flags;
+import io.coffer.posix.Timestamp;
 import io.coffer.store.FileLock;
 import io.coffer.store.LockType;
 import io.coffer.vfs.VirtualFilesystem;
@@ -43,6 +44,7 @@ final class FilesystemAdapter implements Filesystem {
   private final long attributeNanos;
   private final long negativeNanos;
   private final CacheStamps stamps = new CacheStamps();
+  private final HeldBackWrites heldBack = new HeldBackWrites();
   private final AtomicBoolean closed = new AtomicBoolean();
   private final AtomicInteger openHandles = new AtomicInteger();
   private final Set<Long> appending = ConcurrentHashMap.newKeySet();
@@ -126,6 +128,7 @@ final class FilesystemAdapter implements Filesystem {
   @Override
   public void forget(long id, long count) {
     stamps.forget(id);
+    heldBack.forget(id);
     files.forget(id, count);
   }
 
@@ -207,6 +210,12 @@ final class FilesystemAdapter implements Filesystem {
 
   @Override
   public StatusReply status(Caller caller, long id, long handle) throws ErrnoException {
+    if (handle != 0 && stamps.isWriter(handle)) {
+      int errno = heldBack.takeError(id);
+      if (errno != 0) {
+        throw new ErrnoException(errno);
+      }
+    }
     return new StatusReply(shown(files.status(id, handle)), attributeNanos);
   }
 
@@ -222,6 +231,9 @@ final class FilesystemAdapter implements Filesystem {
             id,
             c.handle(),
             new AttributeChanges(mode, c.uid(), c.gid(), c.size(), c.accessed(), c.modified()));
+    if (c.modified() != null) {
+      heldBack.timeWasSaid(id);
+    }
     return new StatusReply(shown(after), attributeNanos);
   }
 
@@ -356,16 +368,49 @@ final class FilesystemAdapter implements Filesystem {
       MemorySegment from,
       long position,
       int length,
+      boolean fromCache,
       boolean killPrivileges)
       throws ErrnoException {
     if (killPrivileges) {
       dropPrivileges(id, handle);
     }
-    int written = files.write(handle, offset, from, position, length);
-    if (!appending.isEmpty() && appending.contains(handle)) {
-      dropAppended(id, offset, length);
+    if (!fromCache) {
+      int written = files.write(handle, offset, from, position, length);
+      if (!appending.isEmpty() && appending.contains(handle)) {
+        dropAppended(id, offset, length);
+      }
+      return written;
     }
-    return written;
+    if (!heldBack.knowsTime(id)) {
+      heldBack.setTime(id, files.status(id, handle).modified());
+    }
+    try {
+      // The kernel takes a short answer for success here.
+      int done = 0;
+      while (done < length) {
+        done += files.write(handle, offset + done, from, position + done, length - done);
+      }
+      return done;
+    } catch (ErrnoException e) {
+      tellNextWriter(id, e.errno());
+      throw e;
+    }
+  }
+
+  private void tellNextWriter(long id, int errno) throws ErrnoException {
+    heldBack.failed(id, errno);
+    Session current = session;
+    if (current != null) {
+      current.invalidateStatus(id);
+    }
+  }
+
+  /** All data that the kernel held back has come. */
+  private void dataIsHere(long id, long handle) throws ErrnoException {
+    Timestamp modified = heldBack.takeTime(id);
+    if (modified != null) {
+      files.setAttributes(id, handle, new AttributeChanges(null, null, null, null, null, modified));
+    }
   }
 
   private void dropPrivileges(long id, long handle) throws ErrnoException {
@@ -377,6 +422,7 @@ final class FilesystemAdapter implements Filesystem {
 
   @Override
   public void flush(Caller caller, long id, long handle, long lockOwner) throws ErrnoException {
+    dataIsHere(id, handle);
     files.flush(handle, lockOwner);
     if (stamps.isWriter(handle)) {
       stamps.agreed(id, files.status(id, handle));
@@ -396,6 +442,7 @@ final class FilesystemAdapter implements Filesystem {
 
   @Override
   public void sync(Caller caller, long id, long handle, boolean dataOnly) throws ErrnoException {
+    dataIsHere(id, handle);
     files.sync(handle, dataOnly);
   }
 
