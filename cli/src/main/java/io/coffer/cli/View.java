@@ -147,6 +147,9 @@ public final class View {
         believe,
         sharing,
         sharing.keepsContents(),
+        // Not where something else changes the store by design: the plain tree of a reverse view,
+        // or another mount, which gocryptfs's users take for granted.
+        sharing.writesBack() && !readOnly && !spec.has(Switch.TOLERANT),
         !spec.has(Switch.SERIALIZE_READS),
         owner(spec),
         spec.idle(),

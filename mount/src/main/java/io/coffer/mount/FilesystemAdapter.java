@@ -454,7 +454,7 @@ final class FilesystemAdapter implements Filesystem {
 
   @Override
   public boolean isHeldBack(long id) {
-    return options.sharing().writesBack() && stamps.isWritten(id);
+    return options.writesBack() && stamps.isWritten(id);
   }
 
   @Override

@@ -57,7 +57,7 @@ public final class MountedView {
                   : options.request(),
               adapter,
               new SessionOptions(
-                  options.sharing().writesBack(),
+                  options.writesBack(),
                   options.acl(),
                   true,
                   options.asynchronousRead(),
