@@ -40,6 +40,7 @@ public final class Adiantum implements AutoCloseable {
     private final byte[] keyStream = new byte[64];
     private final byte[] last = new byte[BLOCK];
     private final byte[] block = new byte[BLOCK];
+    private final byte[] before = new byte[BLOCK];
     private final long[] hashed = new long[4];
     private long low;
     private long high;
@@ -112,7 +113,7 @@ public final class Adiantum implements AutoCloseable {
     long high = (long) LONG_LE.get(data, position + rest + 8);
     setSum(block, low, high, work.low, work.high);
     if (encrypting) {
-      apply(encryption, block);
+      apply(encryption, work);
     }
     // What is between the two hashes is enciphered in the nonce, whichever the direction.
     for (int i = 0; i < 4; i++) {
@@ -122,7 +123,7 @@ public final class Adiantum implements AutoCloseable {
     work.nonce[5] = 0;
     XChaCha12.add(streamKey, work.nonce, work.state, work.keyStream, data, position, rest);
     if (!encrypting) {
-      apply(decryption, block);
+      apply(decryption, work);
     }
     hash(work, tweak, data, position, rest);
     low = (long) LONG_LE.get(block, 0);
@@ -141,10 +142,11 @@ public final class Adiantum implements AutoCloseable {
     LONG_LE.set(block, 8, high + addHigh + carry);
   }
 
-  private static void apply(CipherPool pool, byte[] block) {
+  private static void apply(CipherPool pool, Work work) {
+    System.arraycopy(work.block, 0, work.before, 0, BLOCK); // in place, the JDK would allocate
     Cipher cipher = pool.take();
     try {
-      Jce.apply(cipher, block, 0, BLOCK, block, 0);
+      Jce.apply(cipher, work.before, 0, BLOCK, work.block, 0);
     } finally {
       pool.give(cipher);
     }

@@ -28,6 +28,7 @@ public final class AesCbcEssiv implements UnitCipher {
   private static final class Work {
     private final byte[] in = new byte[LARGEST_UNIT];
     private final byte[] out = new byte[LARGEST_UNIT];
+    private final byte[] unit = new byte[BLOCK];
     private final byte[] vector = new byte[BLOCK];
   }
 
@@ -85,7 +86,7 @@ public final class AesCbcEssiv implements UnitCipher {
     try {
       for (int i = 0; i < units; i++) {
         long offset = (long) i * unitBytes;
-        makeVector(work.vector, firstUnit + i);
+        makeVector(work, firstUnit + i);
         MemorySegment.copy(in, BYTE, inPosition + offset, work.in, 0, unitBytes);
         addVector(work.vector, work.in);
         Jce.apply(cipher, work.in, 0, unitBytes, work.out, 0);
@@ -104,7 +105,7 @@ public final class AesCbcEssiv implements UnitCipher {
     try {
       for (int i = 0; i < units; i++) {
         long offset = (long) i * unitBytes;
-        makeVector(work.vector, firstUnit + i);
+        makeVector(work, firstUnit + i);
         MemorySegment.copy(in, BYTE, inPosition + offset, work.in, 0, unitBytes);
         Jce.apply(cipher, work.in, 0, unitBytes, work.out, 0);
         addVector(work.vector, work.out);
@@ -115,12 +116,11 @@ public final class AesCbcEssiv implements UnitCipher {
     }
   }
 
-  private void makeVector(byte[] vector, long unit) {
-    LONG_LE.set(vector, 0, unit);
-    LONG_LE.set(vector, 8, 0L);
+  private void makeVector(Work work, long unit) {
+    LONG_LE.set(work.unit, 0, unit); // the high word is always 0
     Cipher cipher = vectors.take();
     try {
-      Jce.apply(cipher, vector, 0, BLOCK, vector, 0);
+      Jce.apply(cipher, work.unit, 0, BLOCK, work.vector, 0);
     } finally {
       vectors.give(cipher);
     }

@@ -13,26 +13,29 @@ import javax.crypto.Cipher;
  *
  * <p>The JDK has AES as fast as the processor, but no XTS. So the masks of many blocks are computed
  * and applied in long arithmetic, and the blocks go through the JDK's ECB in one call, where its
- * vector code is at its best: up to {@value #RUN_BYTES} bytes at a time, which stay in the
- * first-level caches.
+ * vector code is at its best: some units at a time, which stay in the first-level cache.
  */
 public final class AesXts implements UnitCipher {
   private static final int BLOCK = 16;
   private static final int LARGEST_UNIT = 65536;
-  private static final int RUN_BYTES = 32768;
-  private static final ValueLayout.OfLong LONG =
-      ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+  /** What is enciphered at a time: with its masks and its outcome it fits the first-level cache. */
+  private static final int RUN_BYTES = 8192;
+
+  /** A piece of a unit, of 128 blocks: the next one's first mask is cheaply had from its first. */
+  private static final int STRETCH_BYTES = 128 * BLOCK;
+
+  private static final ValueLayout.OfByte BYTE = ValueLayout.JAVA_BYTE;
   private static final VarHandle LONG_LE =
       MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
   private static final ThreadLocal<Work> WORK = ThreadLocal.withInitial(Work::new);
 
   /** Arrays of one thread. */
   private static final class Work {
-    /** The masks of the blocks of a run, low word and high word by turns. */
-    private final long[] masks = new long[LARGEST_UNIT / Long.BYTES];
-
+    private final byte[] masks = new byte[LARGEST_UNIT];
     private final byte[] in = new byte[LARGEST_UNIT];
     private final byte[] out = new byte[LARGEST_UNIT];
+    private final byte[] units = new byte[RUN_BYTES / 512 * BLOCK];
     private final byte[] tweaks = new byte[RUN_BYTES / 512 * BLOCK];
   }
 
@@ -96,9 +99,11 @@ public final class AesXts implements UnitCipher {
           int bytes = some * unitBytes;
           long offset = (long) done * unitBytes;
           makeMasks(work, tweakCipher, firstUnit + done, some);
-          mask(in, inPosition + offset, work.masks, work.in, bytes);
+          MemorySegment.copy(in, BYTE, inPosition + offset, work.in, 0, bytes);
+          mask(work.in, work.masks, bytes);
           Jce.apply(blocks, work.in, 0, bytes, work.out, 0);
-          mask(work.out, work.masks, out, to + offset, bytes);
+          mask(work.out, work.masks, bytes);
+          MemorySegment.copy(work.out, 0, out, BYTE, to + offset, bytes);
         }
       } finally {
         pool.give(blocks);
@@ -112,37 +117,73 @@ public final class AesXts implements UnitCipher {
   private void makeMasks(Work work, Cipher cipher, long firstUnit, int units) {
     byte[] start = work.tweaks;
     for (int i = 0; i < units; i++) {
-      LONG_LE.set(start, i * BLOCK, firstUnit + i);
-      LONG_LE.set(start, i * BLOCK + 8, 0L);
+      LONG_LE.set(work.units, i * BLOCK, firstUnit + i); // the high words are always 0
     }
-    Jce.apply(cipher, start, 0, units * BLOCK, start, 0);
-    int words = unitBytes / Long.BYTES;
+    Jce.apply(cipher, work.units, 0, units * BLOCK, start, 0);
     for (int i = 0; i < units; i++) {
       long low = (long) LONG_LE.get(start, i * BLOCK);
       long high = (long) LONG_LE.get(start, i * BLOCK + 8);
-      chain(work.masks, i * words, (i + 1) * words, low, high);
+      int position = i * unitBytes;
+      int end = position + unitBytes;
+      if (unitBytes < 2 * STRETCH_BYTES) {
+        chain(work.masks, position, end, low, high);
+        continue;
+      }
+      for (; position < end; position += 2 * STRETCH_BYTES) {
+        long nextLow = lowAfterStretch(low, high);
+        long nextHigh = highAfterStretch(low, high);
+        twoChains(work.masks, position, low, high, nextLow, nextHigh);
+        low = lowAfterStretch(nextLow, nextHigh);
+        high = highAfterStretch(nextLow, nextHigh);
+      }
     }
   }
 
-  private static void chain(long[] masks, int from, int end, long low, long high) {
-    for (int i = from; i < end; i += 2) {
-      masks[i] = low;
-      masks[i + 1] = high;
+  /** The low word of a mask 128 blocks on: times x^128, which is x^7 + x^2 + x + 1. */
+  private static long lowAfterStretch(long low, long high) {
+    long over = high >>> 63 ^ high >>> 62 ^ high >>> 57;
+    return timesPolynomial(low) ^ timesPolynomial(over);
+  }
+
+  private static long highAfterStretch(long low, long high) {
+    return timesPolynomial(high) ^ low >>> 63 ^ low >>> 62 ^ low >>> 57;
+  }
+
+  private static long timesPolynomial(long word) {
+    return word ^ word << 1 ^ word << 2 ^ word << 7;
+  }
+
+  private static void chain(byte[] masks, int from, int end, long low, long high) {
+    for (int i = from; i < end; i += BLOCK) {
+      LONG_LE.set(masks, i, low);
+      LONG_LE.set(masks, i + 8, high);
       long carry = high >> 63 & 0x87;
       high = high << 1 | low >>> 63;
       low = low << 1 ^ carry;
     }
   }
 
-  private static void mask(MemorySegment in, long position, long[] masks, byte[] out, int bytes) {
-    for (int i = 0; i < bytes; i += 8) {
-      LONG_LE.set(out, i, in.get(LONG, position + i) ^ masks[i >> 3]);
+  /** Two neighbouring stretches at once, since each step of one has to wait for the one before. */
+  private static void twoChains(
+      byte[] masks, int from, long low, long high, long low2, long high2) {
+    for (int i = from; i < from + STRETCH_BYTES; i += BLOCK) {
+      LONG_LE.set(masks, i, low);
+      LONG_LE.set(masks, i + 8, high);
+      LONG_LE.set(masks, i + STRETCH_BYTES, low2);
+      LONG_LE.set(masks, i + STRETCH_BYTES + 8, high2);
+      long carry = high >> 63 & 0x87;
+      high = high << 1 | low >>> 63;
+      low = low << 1 ^ carry;
+      long carry2 = high2 >> 63 & 0x87;
+      high2 = high2 << 1 | low2 >>> 63;
+      low2 = low2 << 1 ^ carry2;
     }
   }
 
-  private static void mask(byte[] in, long[] masks, MemorySegment out, long position, int bytes) {
-    for (int i = 0; i < bytes; i += 8) {
-      out.set(LONG, position + i, (long) LONG_LE.get(in, i) ^ masks[i >> 3]);
+  /** A loop that the compiler turns into vector instructions. */
+  private static void mask(byte[] data, byte[] masks, int bytes) {
+    for (int i = 0; i < bytes; i++) {
+      data[i] ^= masks[i];
     }
   }
 

@@ -37,7 +37,10 @@ final class Jce {
     }
   }
 
-  /** {@link Cipher#doFinal} of a cipher that cannot fail on its input. */
+  /**
+   * {@link Cipher#doFinal} of a cipher that cannot fail on its input. In place it works, too, but
+   * then the JDK copies the input into a new array.
+   */
   static int apply(
       Cipher cipher, byte[] in, int position, int length, byte[] out, int outPosition) {
     try {
