@@ -1,5 +1,6 @@
 package io.coffer.keyserver.cli;
 
+import io.coffer.crypto.SecretBytes;
 import io.coffer.keyserver.ca.CertificateAuthority;
 import io.coffer.keyserver.ca.CertificateAuthority.Listed;
 import io.coffer.keyserver.ca.DurableFiles;
@@ -44,6 +45,18 @@ import picocli.CommandLine.Parameters;
       "  coffer ca revoke keys/ca client:alice"
     })
 final class CaCommand extends Commands.Group {
+  /** Opens an authority, and asks for its passphrase if its key is encrypted. */
+  private CertificateAuthority authority(Path directory, @Nullable Path passphraseFile)
+      throws IOException, Failure {
+    if (!CertificateAuthority.isProtected(directory)) {
+      return CertificateAuthority.open(directory, Clock.systemUTC());
+    }
+    try (SecretBytes passphrase =
+        console().secret(passphraseFile, "Passphrase of the authority: ", false)) {
+      return CertificateAuthority.open(directory, passphrase, Clock.systemUTC());
+    }
+  }
+
   private static String name(X509Certificate certificate) {
     return Identity.of(certificate)
         .map(Identity::toString)
@@ -64,6 +77,39 @@ final class CaCommand extends Commands.Group {
       throws IOException {
     CertificateAuthority.create(directory, name, Clock.systemUTC());
     console().say("made the authority " + directory + "; keep " + directory + "/ca.key secret");
+    console().err().println("  Encrypt it under a passphrase: coffer ca protect " + directory);
+    return 0;
+  }
+
+  @Command(
+      name = "protect",
+      mixinStandardHelpOptions = true,
+      description = {
+        "Encrypt the authority's key under a new passphrase.",
+        "",
+        "'coffer keyserver init' does so with the key server's passphrase. 'coffer ca init' and a"
+            + " server with a quorum, which has no passphrase, leave the key readable by its owner"
+            + " until this is done."
+      })
+  int protect(
+      @Option(
+              names = "--new-passphrase-file",
+              paramLabel = "FILE",
+              description = "Take the new passphrase from the first line of FILE.")
+          @Nullable Path newFile,
+      @Option(
+              names = "--passphrase-file",
+              paramLabel = "FILE",
+              description = "Take the authority's passphrase from the first line of FILE.")
+          @Nullable Path passphraseFile,
+      @Parameters(paramLabel = "CA") Path directory)
+      throws IOException, Failure {
+    CertificateAuthority authority = authority(directory, passphraseFile);
+    try (SecretBytes passphrase =
+        console().secret(newFile, "New passphrase of the authority: ", true)) {
+      authority.protect(passphrase, CertificateAuthority.DEFAULT_ITERATIONS);
+    }
+    console().say("encrypted " + directory.resolve("ca.key"));
     return 0;
   }
 
@@ -95,6 +141,11 @@ final class CaCommand extends Commands.Group {
               paramLabel = "DIR",
               description = "Where to write (default: the current directory).")
           @Nullable Path out,
+      @Option(
+              names = "--passphrase-file",
+              paramLabel = "FILE",
+              description = "Take the authority's passphrase from the first line of FILE.")
+          @Nullable Path passphraseFile,
       @Parameters(paramLabel = "CA", description = "The authority's directory.") Path directory,
       @Parameters(paramLabel = "IDENTITY", description = "PROFILE:NAME, as client:alice.")
           String who)
@@ -109,7 +160,7 @@ final class CaCommand extends Commands.Group {
             Failure.OTHER, file + " exists already", "Name another directory with --out.");
       }
     }
-    CertificateAuthority authority = CertificateAuthority.open(directory, Clock.systemUTC());
+    CertificateAuthority authority = authority(directory, passphraseFile);
     LinkedHashSet<String> names = new LinkedHashSet<>(hosts == null ? List.of() : hosts);
     Duration validity = Duration.ofDays(days);
     X509Certificate certificate;
@@ -143,10 +194,15 @@ final class CaCommand extends Commands.Group {
             + " stand."
       })
   int revoke(
+      @Option(
+              names = "--passphrase-file",
+              paramLabel = "FILE",
+              description = "Take the authority's passphrase from the first line of FILE.")
+          @Nullable Path passphraseFile,
       @Parameters(paramLabel = "CA") Path directory,
       @Parameters(paramLabel = "SERIAL|IDENTITY") String which)
-      throws IOException {
-    for (Listed revoked : CertificateAuthority.open(directory, Clock.systemUTC()).revoke(which)) {
+      throws IOException, Failure {
+    for (Listed revoked : authority(directory, passphraseFile).revoke(which)) {
       console().say("revoked " + revoked.serial() + " of " + name(revoked.certificate()));
     }
     return 0;
@@ -156,8 +212,15 @@ final class CaCommand extends Commands.Group {
       name = "renew-list",
       mixinStandardHelpOptions = true,
       description = "Sign the revocation list anew; it should not grow older than a year.")
-  int renewList(@Parameters(paramLabel = "CA") Path directory) throws IOException {
-    CertificateAuthority.open(directory, Clock.systemUTC()).renewRevocationList();
+  int renewList(
+      @Option(
+              names = "--passphrase-file",
+              paramLabel = "FILE",
+              description = "Take the authority's passphrase from the first line of FILE.")
+          @Nullable Path passphraseFile,
+      @Parameters(paramLabel = "CA") Path directory)
+      throws IOException, Failure {
+    authority(directory, passphraseFile).renewRevocationList();
     console().say("renewed " + directory.resolve("crl.pem"));
     return 0;
   }
@@ -171,7 +234,7 @@ final class CaCommand extends Commands.Group {
       @Parameters(paramLabel = "CA") Path directory)
       throws IOException {
     Instant now = Clock.systemUTC().instant();
-    for (Listed listed : CertificateAuthority.open(directory, Clock.systemUTC()).list()) {
+    for (Listed listed : CertificateAuthority.list(directory)) {
       Instant end = listed.certificate().getNotAfter().toInstant();
       String state =
           listed.revokedAt() != null ? "revoked" : end.isBefore(now) ? "expired" : "valid";

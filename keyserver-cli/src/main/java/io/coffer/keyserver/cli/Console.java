@@ -12,7 +12,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -91,8 +90,9 @@ record Console(PrintStream out, PrintStream err) {
   }
 
   private static SecretBytes typed(String prompt) throws Failure {
-    java.io.Console terminal = Objects.requireNonNull(System.console());
-    char[] typed = terminal.isTerminal() ? terminal.readPassword("%s", prompt) : null;
+    // Null, or a console without a terminal, depending on the runtime.
+    java.io.Console terminal = System.console();
+    char[] typed = terminal != null && terminal.isTerminal() ? terminal.readPassword("%s", prompt) : null;
     if (typed == null) {
       throw new Failure(
           Failure.USAGE,

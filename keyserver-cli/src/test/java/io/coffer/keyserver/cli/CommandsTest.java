@@ -113,8 +113,29 @@ class CommandsTest {
       assertEquals(0, opened.exit(), opened.err());
       assertEquals("open\n", run("keyserver", "status", home).out());
 
-      Ran issued = run("ca", "issue", "--out", directory, home.resolve("ca"), "client:alice");
+      Ran issued =
+          run(
+              "ca",
+              "issue",
+              "--passphrase-file",
+              passphrase,
+              "--out",
+              directory,
+              home.resolve("ca"),
+              "client:alice");
       assertEquals(0, issued.exit(), issued.err());
+      Ran noSecret =
+          run(
+              "ca",
+              "issue",
+              "--passphrase-file",
+              wrong,
+              "--out",
+              directory,
+              home.resolve("ca"),
+              "client:mallory");
+      assertEquals(11, noSecret.exit());
+      assertTrue(noSecret.err().contains("passphrase is wrong"), noSecret.err());
       Ran asAlice = run("keyserver", "seal", "--cert", directory.resolve("alice.pem"), home);
       assertEquals(12, asAlice.exit());
       assertTrue(asAlice.err().contains("only an operator"), asAlice.err());
@@ -128,6 +149,13 @@ class CommandsTest {
     String log = Files.readString(home.resolve("audit.jsonl"));
     assertTrue(log.contains("\"server.stop\""), "it stopped in order");
     assertTrue(log.contains("the passphrase is wrong"), "refusals are logged");
+    int lastLine = log.lastIndexOf('\n', log.length() - 2) + 1;
+    Files.writeString(home.resolve("audit.jsonl"), log.substring(0, lastLine));
+    assertEquals(11, run("audit", "verify", "--head", head, home).exit(), "the end was cut off");
+    String other = head.substring(0, head.length() - 1) + (head.endsWith("0") ? "1" : "0");
+    Files.writeString(home.resolve("audit.jsonl"), log);
+    assertEquals(11, run("audit", "verify", "--head", other, home).exit(), "another log");
+    assertEquals(0, run("audit", "verify", "--head", head, home).exit());
     Files.writeString(home.resolve("audit.jsonl"), log.replace("server.seal", "server.xxxx"));
     Ran tampered = run("audit", "verify", home);
     assertEquals(11, tampered.exit());
@@ -182,6 +210,10 @@ class CommandsTest {
     assertTrue(run("ca", "list", "--json", ca).out().contains("\"state\":\"revoked\""));
     assertEquals(0, run("ca", "renew-list", ca).exit());
     assertTrue(run("ca", "list", ca).out().contains("revoked"), "renewing forgets nothing");
+    assertEquals(0, run("ca", "protect", "--new-passphrase-file", passphrase, ca).exit());
+    Ran untold = run("ca", "renew-list", ca);
+    assertEquals(1, untold.exit(), untold.err());
+    assertEquals(0, run("ca", "renew-list", "--passphrase-file", passphrase, ca).exit());
   }
 
   @Test

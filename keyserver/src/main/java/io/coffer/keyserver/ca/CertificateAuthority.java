@@ -1,5 +1,6 @@
 package io.coffer.keyserver.ca;
 
+import io.coffer.crypto.SecretBytes;
 import java.io.IOException;
 import java.math.BigInteger;
 import java.nio.channels.FileChannel;
@@ -62,7 +63,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <pre>
  * ca.pem            its certificate
- * ca.key            its private key, PKCS #8, mode 600
+ * ca.key            its private key, PKCS #8, mode 600, encrypted if it was given a passphrase
  * crl.pem           its revocation list, replaced as a whole by each revocation
  * issued/SERIAL.pem each certificate it has issued
  * </pre>
@@ -72,6 +73,9 @@ import org.jspecify.annotations.Nullable;
 public final class CertificateAuthority {
   /** How long a certificate is valid unless somebody says otherwise. */
   public static final Duration DEFAULT_VALIDITY = Duration.ofDays(365);
+
+  /** Iterations of PBKDF2 for the passphrase that protects the authority's key. */
+  public static final int DEFAULT_ITERATIONS = 600_000;
 
   private static final Duration AUTHORITY_VALIDITY = Duration.ofDays(3650);
   private static final Duration LIST_VALIDITY = Duration.ofDays(365);
@@ -171,15 +175,55 @@ public final class CertificateAuthority {
    * @throws CertificateException if there is none or its files are damaged
    */
   public static CertificateAuthority open(Path directory, Clock clock) throws IOException {
-    if (!Files.exists(directory.resolve("ca.key"))) {
+    checkExists(directory);
+    if (isProtected(directory)) {
       throw new CertificateException(
-          directory + " holds no authority; make one with 'coffer ca init " + directory + "'");
+          directory + "/ca.key is encrypted and needs its passphrase; give --passphrase-file");
     }
     return new CertificateAuthority(
         directory,
         clock,
         Pem.readCertificate(directory.resolve("ca.pem")),
         Pem.readPrivateKey(directory.resolve("ca.key"), "EC"));
+  }
+
+  /**
+   * Opens an authority whose key is protected.
+   *
+   * @throws CertificateException if the passphrase is wrong
+   */
+  public static CertificateAuthority open(Path directory, SecretBytes passphrase, Clock clock)
+      throws IOException {
+    checkExists(directory);
+    return new CertificateAuthority(
+        directory,
+        clock,
+        Pem.readCertificate(directory.resolve("ca.pem")),
+        Pem.readPrivateKey(directory.resolve("ca.key"), "EC", passphrase));
+  }
+
+  /** Is the authority's key encrypted? */
+  public static boolean isProtected(Path directory) throws IOException {
+    checkExists(directory);
+    return Pem.isEncrypted(directory.resolve("ca.key"));
+  }
+
+  /**
+   * Encrypts the authority's key under a passphrase, or under another one.
+   *
+   * @param iterations of PBKDF2, {@link #DEFAULT_ITERATIONS} but in tests
+   */
+  public void protect(SecretBytes passphrase, int iterations) throws IOException {
+    try (var _ = lock(directory)) {
+      Pem.writePrivateKey(directory.resolve("ca.key"), key, passphrase, iterations);
+    }
+  }
+
+  private static void checkExists(Path directory) throws CertificateException {
+    if (!Files.exists(directory.resolve("ca.key"))) {
+      throw new CertificateException(
+          directory + " holds no authority; make one with 'coffer ca init " + directory + "'");
+    }
   }
 
   /** The authority's own certificate. */
@@ -305,6 +349,12 @@ public final class CertificateAuthority {
 
   /** Every certificate issued, the oldest first. */
   public List<Listed> list() throws IOException {
+    return list(directory);
+  }
+
+  /** The certificates that the authority in a directory has issued; needs no key. */
+  public static List<Listed> list(Path directory) throws IOException {
+    checkExists(directory);
     X509CRL revocations = Pem.readRevocationList(directory.resolve("crl.pem"));
     List<Listed> all = new ArrayList<>();
     try (DirectoryStream<Path> files =

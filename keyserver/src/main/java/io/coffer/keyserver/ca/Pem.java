@@ -1,6 +1,10 @@
 package io.coffer.keyserver.ca;
 
 import java.io.ByteArrayInputStream;
+import static java.nio.charset.StandardCharsets.US_ASCII;
+
+import io.coffer.crypto.RandomBytes;
+import io.coffer.crypto.SecretBytes;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.CharBuffer;
@@ -17,6 +21,15 @@ import java.security.cert.X509CRL;
 import java.security.cert.X509Certificate;
 import java.security.spec.PKCS8EncodedKeySpec;
 import java.util.Arrays;
+import javax.crypto.Cipher;
+import javax.crypto.EncryptedPrivateKeyInfo;
+import javax.crypto.SecretKeyFactory;
+import javax.crypto.spec.IvParameterSpec;
+import javax.crypto.spec.PBEKeySpec;
+import javax.crypto.spec.PBEParameterSpec;
+import org.bouncycastle.asn1.ASN1Primitive;
+import org.bouncycastle.asn1.pkcs.PKCSObjectIdentifiers;
+import org.bouncycastle.asn1.x509.AlgorithmIdentifier;
 import java.util.Base64;
 
 /**
@@ -24,6 +37,7 @@ import java.util.Base64;
  * key never becomes a String.
  */
 public final class Pem {
+  private static final String PBES2 = "PBEWithHmacSHA256AndAES_256";
   private static final long MAX_FILE_BYTES = 1 << 20;
 
   private Pem() {}
@@ -117,6 +131,97 @@ public final class Pem {
       Arrays.fill(der, (byte) 0);
       Arrays.fill(pem, (byte) 0);
     }
+  }
+
+  /** Is the private key in a file encrypted (PKCS #8, PBES2)? */
+  public static boolean isEncrypted(Path file) throws IOException {
+    byte[] pem = read(file);
+    try {
+      return indexOf(pem, "-----BEGIN ENCRYPTED PRIVATE KEY-----".getBytes(US_ASCII), 0) >= 0;
+    } finally {
+      Arrays.fill(pem, (byte) 0);
+    }
+  }
+
+  /**
+   * Writes a private key for its owner only (mode 600), encrypted under a passphrase: PKCS #8 with
+   * PBES2 (RFC 8018) of PBKDF2 with HMAC-SHA-256 and AES-256-CBC, which OpenSSL reads as well.
+   */
+  public static void writePrivateKey(
+      Path file, PrivateKey key, SecretBytes passphrase, int iterations) throws IOException {
+    PBEKeySpec spec = keySpec(passphrase);
+    try {
+      byte[] salt = RandomBytes.of(16);
+      byte[] iv = RandomBytes.of(16);
+      PBEParameterSpec parameters =
+          new PBEParameterSpec(salt, iterations, new IvParameterSpec(iv));
+      Cipher cipher = Cipher.getInstance(PBES2);
+      cipher.init(
+          Cipher.ENCRYPT_MODE,
+          SecretKeyFactory.getInstance(PBES2).generateSecret(spec),
+          parameters);
+      byte[] der = key.getEncoded();
+      try {
+        AlgorithmIdentifier algorithm =
+            new AlgorithmIdentifier(
+                PKCSObjectIdentifiers.id_PBES2,
+                ASN1Primitive.fromByteArray(cipher.getParameters().getEncoded()));
+        byte[] info =
+            new org.bouncycastle.asn1.pkcs.EncryptedPrivateKeyInfo(algorithm, cipher.doFinal(der))
+                .getEncoded();
+        DurableFiles.writePrivate(file, encode("ENCRYPTED PRIVATE KEY", info));
+      } finally {
+        Arrays.fill(der, (byte) 0);
+      }
+    } catch (GeneralSecurityException e) {
+      throw new CertificateException("this Java runtime lacks " + PBES2, e);
+    } finally {
+      spec.clearPassword();
+    }
+  }
+
+  /**
+   * Reads an encrypted private key.
+   *
+   * @throws CertificateException if the passphrase is wrong or the file damaged
+   */
+  public static PrivateKey readPrivateKey(Path file, String algorithm, SecretBytes passphrase)
+      throws IOException {
+    byte[] der = decode("ENCRYPTED PRIVATE KEY", read(file), file.toString());
+    PBEKeySpec spec = keySpec(passphrase);
+    try {
+      EncryptedPrivateKeyInfo info = new EncryptedPrivateKeyInfo(der);
+      Cipher cipher = Cipher.getInstance(PBES2);
+      cipher.init(
+          Cipher.DECRYPT_MODE,
+          SecretKeyFactory.getInstance(PBES2).generateSecret(spec),
+          info.getAlgParameters());
+      byte[] plain = cipher.doFinal(info.getEncryptedData());
+      try {
+        return KeyFactory.getInstance(algorithm).generatePrivate(new PKCS8EncodedKeySpec(plain));
+      } finally {
+        Arrays.fill(plain, (byte) 0);
+      }
+    } catch (IOException | GeneralSecurityException e) {
+      throw new CertificateException("the passphrase is wrong, or " + file + " is damaged", e);
+    } finally {
+      spec.clearPassword();
+    }
+  }
+
+  private static PBEKeySpec keySpec(SecretBytes passphrase) {
+    return passphrase.read(bytes -> {
+      char[] text = new char[bytes.length];
+      try {
+        // The runtime takes the low byte of each character: the bytes go through as they are.
+        for (int i = 0; i < bytes.length; i++) {
+          text[i] = (char) (bytes[i] & 0xff);
+        }
+        return new PBEKeySpec(text);
+      } finally {
+        Arrays.fill(text, '\0');
+      }
+    });
   }
 
   static byte[] read(Path file) throws IOException {

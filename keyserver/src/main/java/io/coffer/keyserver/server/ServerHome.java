@@ -38,7 +38,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <pre>
  * server.json            where it listens; written last, so that it marks a complete directory
- * ca/                    a certificate authority of its own
+ * ca/                    a certificate authority of its own, its key under the passphrase, if any
  * server.pem server.key  its certificate
  * operator.pem operator.key   the first operator's
  * store.db               its records, ciphertext only
@@ -110,7 +110,7 @@ public final class ServerHome {
         shares = quorum.shares();
       }
       ServerHome home = new ServerHome(directory);
-      home.writeCertificates(host, names, clock);
+      home.writeCertificates(host, names, opening, clock);
       home.writeAuditKey();
       try (SqliteEngine engine = SqliteEngine.open(home.store())) {
         seal.store(engine);
@@ -125,7 +125,9 @@ public final class ServerHome {
     }
   }
 
-  private void writeCertificates(String host, Set<String> names, Clock clock) throws IOException {
+  private void writeCertificates(
+      String host, Set<String> names, Opening opening, Clock clock)
+      throws IOException {
     CertificateAuthority authority =
         CertificateAuthority.create(directory.resolve("ca"), "Coffer key service", clock);
     Set<String> all = new java.util.LinkedHashSet<>(names);
@@ -144,6 +146,11 @@ public final class ServerHome {
             new Identity(Profile.OPERATOR, "operator"),
             Set.of(),
             CertificateAuthority.DEFAULT_VALIDITY));
+    SecretBytes passphrase = opening.passphrase();
+    if (passphrase != null) {
+      int cheaper = Math.max(0, Seal.DEFAULT_LOG_N - opening.logN());
+      authority.protect(passphrase, CertificateAuthority.DEFAULT_ITERATIONS >> cheaper);
+    }
   }
 
   private void write(String name, CertificateAuthority.Issued issued) throws IOException {

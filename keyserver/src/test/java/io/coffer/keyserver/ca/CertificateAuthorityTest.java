@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.coffer.crypto.SecretBytes;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -240,6 +241,37 @@ class CertificateAuthorityTest {
       assertEquals(authority.certificate(), reopened.certificate());
       reopened.issue(ALICE, Set.of(), DAY);
       assertEquals(1, authority.list().size());
+    }
+
+    @Test
+    void aProtectedKeyOpensOnlyWithItsPassphraseHereAndInOpenssl() throws Exception {
+      try (SecretBytes good = SecretBytes.copyOf("good passphrase".getBytes(UTF_8));
+          SecretBytes bad = SecretBytes.copyOf("bad passphrase".getBytes(UTF_8))) {
+        authority.protect(good, 1000);
+        assertTrue(CertificateAuthority.isProtected(home));
+        assertThrows(
+            CertificateException.class, () -> CertificateAuthority.open(home, Clock.systemUTC()));
+        assertThrows(
+            CertificateException.class,
+            () -> CertificateAuthority.open(home, bad, Clock.systemUTC()));
+        var reopened = CertificateAuthority.open(home, good, Clock.systemUTC());
+        reopened.issue(ALICE, Set.of(), DAY);
+      }
+      for (String passphrase : new String[] {"good passphrase", "bad passphrase"}) {
+        Process openssl =
+            new ProcessBuilder(
+                    "openssl",
+                    "pkey",
+                    "-in",
+                    home.resolve("ca.key").toString(),
+                    "-noout",
+                    "-passin",
+                    "pass:" + passphrase)
+                .redirectErrorStream(true)
+                .start();
+        openssl.getInputStream().readAllBytes();
+        assertEquals(passphrase.startsWith("good"), openssl.waitFor() == 0);
+      }
     }
 
     @Test

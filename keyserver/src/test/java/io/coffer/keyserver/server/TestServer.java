@@ -131,7 +131,10 @@ final class TestServer implements AutoCloseable {
           Clock.systemUTC());
     }
     home = ServerHome.open(directory);
-    authority = CertificateAuthority.open(directory.resolve("ca"), Clock.systemUTC());
+    try (SecretBytes passphrase = passphrase()) {
+      authority =
+          CertificateAuthority.open(directory.resolve("ca"), passphrase, Clock.systemUTC());
+    }
     server = startServer();
     unseal();
   }
