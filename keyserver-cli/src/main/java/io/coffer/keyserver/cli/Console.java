@@ -92,7 +92,8 @@ record Console(PrintStream out, PrintStream err) {
   private static SecretBytes typed(String prompt) throws Failure {
     // Null, or a console without a terminal, depending on the runtime.
     java.io.Console terminal = System.console();
-    char[] typed = terminal != null && terminal.isTerminal() ? terminal.readPassword("%s", prompt) : null;
+    char[] typed =
+        terminal != null && terminal.isTerminal() ? terminal.readPassword("%s", prompt) : null;
     if (typed == null) {
       throw new Failure(
           Failure.USAGE,

@@ -1,10 +1,10 @@
 package io.coffer.keyserver.ca;
 
-import java.io.ByteArrayInputStream;
 import static java.nio.charset.StandardCharsets.US_ASCII;
 
 import io.coffer.crypto.RandomBytes;
 import io.coffer.crypto.SecretBytes;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.CharBuffer;
@@ -21,6 +21,7 @@ import java.security.cert.X509CRL;
 import java.security.cert.X509Certificate;
 import java.security.spec.PKCS8EncodedKeySpec;
 import java.util.Arrays;
+import java.util.Base64;
 import javax.crypto.Cipher;
 import javax.crypto.EncryptedPrivateKeyInfo;
 import javax.crypto.SecretKeyFactory;
@@ -30,7 +31,6 @@ import javax.crypto.spec.PBEParameterSpec;
 import org.bouncycastle.asn1.ASN1Primitive;
 import org.bouncycastle.asn1.pkcs.PKCSObjectIdentifiers;
 import org.bouncycastle.asn1.x509.AlgorithmIdentifier;
-import java.util.Base64;
 
 /**
  * Textual encodings of certificates, revocation lists and keys (RFC 7468). The text of a private
@@ -153,8 +153,7 @@ public final class Pem {
     try {
       byte[] salt = RandomBytes.of(16);
       byte[] iv = RandomBytes.of(16);
-      PBEParameterSpec parameters =
-          new PBEParameterSpec(salt, iterations, new IvParameterSpec(iv));
+      PBEParameterSpec parameters = new PBEParameterSpec(salt, iterations, new IvParameterSpec(iv));
       Cipher cipher = Cipher.getInstance(PBES2);
       cipher.init(
           Cipher.ENCRYPT_MODE,

@@ -125,8 +125,7 @@ public final class ServerHome {
     }
   }
 
-  private void writeCertificates(
-      String host, Set<String> names, Opening opening, Clock clock)
+  private void writeCertificates(String host, Set<String> names, Opening opening, Clock clock)
       throws IOException {
     CertificateAuthority authority =
         CertificateAuthority.create(directory.resolve("ca"), "Coffer key service", clock);

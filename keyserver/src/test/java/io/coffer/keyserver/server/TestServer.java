@@ -132,8 +132,7 @@ final class TestServer implements AutoCloseable {
     }
     home = ServerHome.open(directory);
     try (SecretBytes passphrase = passphrase()) {
-      authority =
-          CertificateAuthority.open(directory.resolve("ca"), passphrase, Clock.systemUTC());
+      authority = CertificateAuthority.open(directory.resolve("ca"), passphrase, Clock.systemUTC());
     }
     server = startServer();
     unseal();
