@@ -89,8 +89,9 @@ record Console(PrintStream out, PrintStream err) {
     }
   }
 
+  // JDK 25 returns null again where there is no terminal (JDK-8351435).
+  @SuppressWarnings("SystemConsoleNull")
   private static SecretBytes typed(String prompt) throws Failure {
-    // Null, or a console without a terminal, depending on the runtime.
     java.io.Console terminal = System.console();
     char[] typed =
         terminal != null && terminal.isTerminal() ? terminal.readPassword("%s", prompt) : null;
