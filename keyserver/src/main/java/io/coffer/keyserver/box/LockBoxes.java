@@ -14,6 +14,7 @@ public final class LockBoxes implements AutoCloseable {
   private final Services services;
   private final Owners owners;
   private final Keys keys;
+  private final Tokens tokens;
 
   private LockBoxes(RecordStore store, SecretBytes root, Clock clock, Duration grace) {
     this.store = store;
@@ -22,6 +23,7 @@ public final class LockBoxes implements AutoCloseable {
     this.services = new Services(records, masters, clock);
     this.owners = new Owners(records, clock);
     this.keys = new Keys(records, services, owners, clock, grace);
+    this.tokens = new Tokens(records, clock);
   }
 
   /** Makes the lock boxes of a new server. */
@@ -53,6 +55,10 @@ public final class LockBoxes implements AutoCloseable {
 
   public Keys keys() {
     return keys;
+  }
+
+  public Tokens tokens() {
+    return tokens;
   }
 
   /** How many records there are, and the number of the last commit. */

@@ -21,6 +21,7 @@ import org.jspecify.annotations.Nullable;
  * rewrap/SERVICE                       how far a rotation of its master key is
  * owner/OWNER                          an owner and its members
  * endpoint/NAME                        a registered endpoint
+ * token/ID                             a token: whose, for what, until when, the hash of its secret
  * key/SERVICE/OWNER/ID                 what a key is called, and who may do what with it
  * string/SERVICE/OWNER/ID/VERSION      a key-string: bytes, not JSON
  * </pre>

@@ -73,6 +73,12 @@ public final class TrustedAuthority {
         : Identity.of(certificate);
   }
 
+  /** Has the certificate of this number been revoked? */
+  public boolean isRevoked(BigInteger serial) {
+    refresh();
+    return revoked.contains(serial);
+  }
+
   /**
    * A TLS 1.3 context of a node that shows its certificate and expects the other end to show one of
    * the given profiles.

@@ -5,6 +5,7 @@ import io.coffer.keyserver.audit.AuditEvent;
 import io.coffer.keyserver.audit.AuditException;
 import io.coffer.keyserver.audit.AuditLog;
 import io.coffer.keyserver.box.ProblemException;
+import io.coffer.keyserver.box.Tokens;
 import io.coffer.keyserver.ca.Identity;
 import io.coffer.keyserver.ca.Profile;
 import io.coffer.keyserver.ca.TrustedAuthority;
@@ -22,6 +23,8 @@ import io.helidon.webserver.http.ServerResponse;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.math.BigInteger;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.security.cert.Certificate;
@@ -42,13 +45,25 @@ import org.jspecify.annotations.Nullable;
 final class Api implements Handler {
   private static final System.Logger LOG = System.getLogger("io.coffer.keyserver");
   private static final int MAX_PATH_CHARS = 1024;
+  private static final int MAX_WATCHED = 1000;
+
+  /** What the bearer of a token may do with it. */
+  private static final Set<String> WITH_TOKEN =
+      Set.of("key.get", "key.read", "token.self", "token.renew", "watch", "server.status");
 
   /** Members of requests that are base64 and may be secret. */
   private static final Set<String> BINARY =
       Set.of("material", "passphrase", "share", "public_key", "nonce");
 
   /** A request that has been understood. */
-  private record Call(Identity who, List<String> names, ServerRequest http, JsonObject body) {
+  private record Call(
+      Identity who,
+      Identity peer,
+      BigInteger serial,
+      Tokens.@Nullable Accepted token,
+      List<String> names,
+      ServerRequest http,
+      JsonObject body) {
     String name(int index) {
       return names.get(index);
     }
@@ -110,6 +125,8 @@ final class Api implements Handler {
   private final Limits limits;
   private final RateLimit rate;
   private final Metrics metrics = new Metrics();
+  private final Events events = new Events();
+  private volatile boolean stopping;
   private final List<Route> routes = new ArrayList<>();
 
   Api(ServerState state, AuditLog audit, TrustedAuthority authority, Limits limits) {
@@ -122,6 +139,7 @@ final class Api implements Handler {
     serviceRoutes();
     ownerRoutes();
     keyRoutes();
+    tokenRoutes();
   }
 
   private void route(String method, String path, String action, int status, Action handler) {
@@ -378,6 +396,160 @@ final class Api implements Handler {
             state.use(b -> b.keys().restore(call.who(), call.name(0), call.name(1), call.name(2))));
   }
 
+  private void tokenRoutes() {
+    route(
+        "POST",
+        "/v1/tokens",
+        "token.issue",
+        201,
+        call -> state.use(b -> b.tokens().issue(call.who(), call.serial(), call.body())));
+    quietRoute("/v1/tokens", "token.list", call -> state.use(b -> b.tokens().list(call.who())));
+    quietRoute("/v1/tokens/self", "token.self", call -> self(call));
+    route(
+        "POST",
+        "/v1/tokens/renew",
+        "token.renew",
+        200,
+        call -> {
+          String text = bearer(call.http());
+          if (text == null) {
+            throw ProblemException.badRequest(
+                "no token was sent", "Send it as 'Authorization: Bearer TOKEN'.");
+          }
+          return state.use(b -> b.tokens().renew(call.peer(), text));
+        });
+    route(
+        "DELETE",
+        "/v1/tokens/*",
+        "token.revoke",
+        204,
+        call ->
+            state.<@Nullable Object>use(b -> {
+              b.tokens().revoke(call.who(), call.name(0));
+              return null;
+            }));
+    routes.add(new Route("POST", segments("/v1/watch"), "watch", false, 200, this::watch));
+  }
+
+  private static Object self(Call call) throws ProblemException {
+    Tokens.Accepted token = call.token();
+    if (token == null) {
+      throw ProblemException.badRequest(
+          "no token was sent", "Send it as 'Authorization: Bearer TOKEN'.");
+    }
+    return new JsonObject()
+        .put("id", token.id())
+        .put("subject", token.subject().toString())
+        .put("left", token.seconds());
+  }
+
+  private static @Nullable String bearer(ServerRequest request) throws ProblemException {
+    String header = request.headers().first(HeaderNames.AUTHORIZATION).orElse(null);
+    if (header == null) {
+      return null;
+    }
+    if (!header.startsWith("Bearer ")) {
+      throw new ProblemException(
+          401, "this kind of authorization is not known", "Use 'Authorization: Bearer TOKEN'.");
+    }
+    return header.substring("Bearer ".length()).strip();
+  }
+
+  private Tokens.@Nullable Accepted token(ServerRequest request, Identity peer)
+      throws ProblemException, EngineException, JsonException {
+    String text = bearer(request);
+    if (text == null) {
+      return null;
+    }
+    Tokens.Accepted token = state.use(b -> b.tokens().accept(peer, text));
+    BigInteger serial = token.serial();
+    if (serial != null && authority.isRevoked(serial)) {
+      throw new ProblemException(
+          401,
+          "the certificate that had the token issued is revoked",
+          "Have a new certificate issued, and with it a new token.");
+    }
+    return token;
+  }
+
+  /**
+   * Answers as soon as one of the keys named has changed, or with nothing after a while; refuses as
+   * soon as the token or the certificate is refused.
+   */
+  private Object watch(Call call)
+      throws ProblemException, EngineException, JsonException, IOException {
+    call.body().allow("after", "keys");
+    String given = call.body().optionalString("after");
+    String after = given == null ? "" : given;
+    List<String> keys = call.body().strings("keys");
+    if (keys.size() > MAX_WATCHED) {
+      throw ProblemException.badRequest("too many keys", "Name at most " + MAX_WATCHED + ".");
+    }
+    List<String> targets = new ArrayList<>();
+    for (String key : keys) {
+      String[] parts = key.split("/", -1);
+      if (parts.length != 3) {
+        throw ProblemException.badRequest("a key is malformed", "Write SERVICE/OWNER/ID.");
+      }
+      targets.add("key/" + key);
+      targets.add("owner/" + parts[1]);
+    }
+    targets.add("endpoint/" + call.peer().name());
+    long end = System.nanoTime() + limits.watch().toNanos();
+    while (true) {
+      String position = events.position();
+      List<String> changed = events.after(after, targets);
+      if (!changed.isEmpty() || after.isEmpty() || System.nanoTime() > end) {
+        List<String> names =
+            keys.stream()
+                .filter(
+                    key ->
+                        changed.contains("key/" + key)
+                            || changed.contains("owner/" + key.split("/", -1)[1])
+                            || changed.contains("endpoint/" + call.peer().name()))
+                .toList();
+        return new JsonObject().put("position", position).put("changed", names);
+      }
+      try {
+        events.await(TrustedAuthority.RELOAD_MILLIS);
+      } catch (InterruptedException e) {
+        stopping = true;
+      }
+      if (stopping) {
+        throw new ProblemException(
+            503, "the server is stopping", "Ask again in a moment, or another server.");
+      }
+      identity(call.http());
+      token(call.http(), call.peer());
+    }
+  }
+
+  /** Sends those away who wait, so that the server can stop. */
+  void stop() {
+    stopping = true;
+    events.changed("server");
+  }
+
+  /** Tells those who wait what a request has changed. */
+  private void tell(String action, List<String> names) {
+    switch (action) {
+      case "key.rotate",
+          "key.retire",
+          "key.activate",
+          "key.acl",
+          "key.delete",
+          "key.restore" ->
+          events.changed("key/" + names.get(0) + "/" + names.get(1) + "/" + names.get(2));
+      case "owner.change", "ownerkey.rotate", "ownerkey.retire", "ownerkey.activate" ->
+          events.changed("owner/" + names.get(0));
+      case "endpoint.register", "endpoint.unregister" ->
+          events.changed("endpoint/" + names.get(0));
+      case "token.revoke" -> events.changed("token/" + names.get(0));
+      case "server.seal" -> events.changed("server");
+      default -> {}
+    }
+  }
+
   // --- the server itself -------------------------------------------------------------------------
 
   private static void requireOperator(Call call) throws ProblemException {
@@ -454,8 +626,9 @@ final class Api implements Handler {
     int status;
     String reason = "";
     try {
-      Identity identity = identity(request);
-      who = identity.toString();
+      Identity peer = identity(request);
+      Identity identity = peer;
+      who = peer.toString();
       if (!rate.allows(who, began)) {
         throw new ProblemException(
             429,
@@ -468,6 +641,16 @@ final class Api implements Handler {
       Route route = find(request, path);
       action = route.action();
       audited = route.audited();
+      Tokens.Accepted token = token(request, peer);
+      if (token != null) {
+        identity = token.subject();
+        who = identity.toString();
+        reason = "token " + token.id() + " shown by " + peer;
+        if (!WITH_TOKEN.contains(action)) {
+          throw ProblemException.forbidden(
+              "a token allows reading keys, and not this", "Repeat the request without the token.");
+        }
+      }
       body = body(request);
       List<String> names = new ArrayList<>();
       for (int i = 0; i < path.length; i++) {
@@ -475,8 +658,19 @@ final class Api implements Handler {
           names.add(path[i]);
         }
       }
-      answer = route.handler().answer(new Call(identity, names, request, body));
+      if (token != null
+          && action.startsWith("key.")
+          && !token.covers(names.get(0), names.get(1), names.get(2))) {
+        throw ProblemException.forbidden(
+            "the token was not issued for this key",
+            "Have one issued that names its service, owner and id, or none.");
+      }
+      answer =
+          route
+              .handler()
+              .answer(new Call(identity, peer, serial(request), token, names, request, body));
       status = route.status();
+      tell(action, names);
       if (action.equals("key.create") && answer instanceof JsonObject made) {
         target = target + "/" + made.optionalString("id");
       } else if (action.equals("master.grant")) {
@@ -535,7 +729,11 @@ final class Api implements Handler {
     metrics.count(action, outcome, System.nanoTime() - began);
     boolean last =
         request.headers().first(HeaderNames.CONNECTION).orElse("").equalsIgnoreCase("close");
-    send(response, status, answer, last);
+    try {
+      send(response, status, answer, last);
+    } catch (UncheckedIOException e) {
+      LOG.log(System.Logger.Level.DEBUG, "a client did not wait for its answer: {0}", e);
+    }
   }
 
   private Identity identity(ServerRequest request) throws ProblemException {
@@ -552,6 +750,13 @@ final class Api implements Handler {
         401,
         "the certificate is revoked or carries no identity",
         "Have a new certificate issued: 'coffer ca issue'.");
+  }
+
+  private static BigInteger serial(ServerRequest request) {
+    return request.remotePeer().tlsCertificates().stream()
+        .map(chain -> ((X509Certificate) chain[0]).getSerialNumber())
+        .findFirst()
+        .orElse(BigInteger.ZERO);
   }
 
   /** The caller's address in figures; asking for its name could take long, or be a lie. */

@@ -19,6 +19,7 @@ import java.time.Clock;
 import java.time.Duration;
 import java.util.EnumSet;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicBoolean;
 import javax.net.ssl.SSLContext;
 
 /**
@@ -32,12 +33,16 @@ public final class KeyServer implements AutoCloseable {
   private final SqliteEngine engine;
   private final AuditLog audit;
   private final ServerState state;
+  private final Api api;
   private final WebServer web;
+  private final AtomicBoolean closed = new AtomicBoolean();
 
-  private KeyServer(SqliteEngine engine, AuditLog audit, ServerState state, WebServer web) {
+  private KeyServer(
+      SqliteEngine engine, AuditLog audit, ServerState state, Api api, WebServer web) {
     this.engine = engine;
     this.audit = audit;
     this.state = state;
+    this.api = api;
     this.web = web;
   }
 
@@ -83,7 +88,7 @@ public final class KeyServer implements AutoCloseable {
               .routing(routing -> routing.any(api))
               .build()
               .start();
-      KeyServer server = new KeyServer(engine, audit, state, web);
+      KeyServer server = new KeyServer(engine, audit, state, api, web);
       if (!web.isRunning()) {
         throw new IOException(
             "cannot listen on " + listen.host() + ":" + listen.port() + "; is the port taken?");
@@ -119,9 +124,16 @@ public final class KeyServer implements AutoCloseable {
     return state.isSealed();
   }
 
-  /** Stops listening, lets what is under way finish for two seconds, and forgets every key. */
+  /**
+   * Stops listening, lets what is under way finish for two seconds, and forgets every key.
+   * Closing again does nothing.
+   */
   @Override
   public void close() throws IOException {
+    if (!closed.compareAndSet(false, true)) {
+      return;
+    }
+    api.stop();
     web.stop();
     state.close();
     log("server.stop");

@@ -10,10 +10,11 @@ import java.time.Duration;
  * @param silence longest pause of a client in the middle of a request, and between two
  * @param connections at once
  * @param requestsPerSecond answered for one identity
+ * @param watch how long a watch waits for something to happen
  */
 public record Limits(
-    int bodyBytes, Duration bodyTime, Duration silence, int connections, int requestsPerSecond) {
+    int bodyBytes, Duration bodyTime, Duration silence, int connections, int requestsPerSecond, Duration watch) {
   /** For a server in use. */
   public static final Limits STANDARD =
-      new Limits(64 << 10, Duration.ofSeconds(15), Duration.ofSeconds(60), 2000, 2000);
+      new Limits(64 << 10, Duration.ofSeconds(15), Duration.ofSeconds(60), 2000, 2000, Duration.ofSeconds(25));
 }

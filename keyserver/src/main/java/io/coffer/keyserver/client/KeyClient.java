@@ -1,0 +1,459 @@
+package io.coffer.keyserver.client;
+
+import io.coffer.crypto.RandomBytes;
+import io.coffer.crypto.SecretBytes;
+import io.coffer.keyserver.ca.Identity;
+import io.coffer.keyserver.ca.Profile;
+import io.coffer.keyserver.ca.TrustedAuthority;
+import io.coffer.keyserver.json.JsonException;
+import io.coffer.keyserver.json.JsonObject;
+import io.coffer.keyserver.wire.DoubleKey;
+import io.coffer.keyserver.wire.Hpke;
+import io.coffer.keyserver.wire.KeyName;
+import io.coffer.keyserver.wire.KeyString;
+import io.coffer.keyserver.wire.MasterKeyGrant;
+import io.coffer.keyserver.wire.UnwrapException;
+import java.io.IOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse;
+import java.net.http.HttpResponse.BodyHandlers;
+import java.security.KeyPair;
+import java.security.PrivateKey;
+import java.security.cert.X509Certificate;
+import java.security.interfaces.ECPublicKey;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Keys for an endpoint. It fetches key-strings in the name of a token's subject and the master key
+ * of their service in its own, and unwraps here. What it has unwrapped it keeps, by id and version,
+ * in a {@link KeyCache}: a cached key is given without asking the server, and so outlasts an outage
+ * of it, but never the token.
+ *
+ * <p>A thread waits at the server for changes. A key of which anything changed, or to which the
+ * right was taken, is wiped at once; all are when the token or the endpoint's certificate is
+ * revoked, and when the token expires. While the server cannot be reached nothing can be told, and
+ * the token's end is what counts. A token that may be renewed is, after half its life.
+ *
+ * <p>Thread-safe.
+ */
+public final class KeyClient implements AutoCloseable {
+  private static final System.Logger LOG = System.getLogger("io.coffer.keyserver");
+  private static final Set<String> BINARY = Set.of("wrapped", "grant");
+  private static final Duration TIMEOUT = Duration.ofSeconds(20);
+  private static final long RETRY_MILLIS = 500;
+
+  /**
+   * How to reach a key server, and as whom.
+   *
+   * @param url as {@code https://host:7450}
+   * @param cached how many keys are kept at most
+   */
+  public record Settings(
+      URI url, X509Certificate authority, X509Certificate certificate, PrivateKey key, int cached) {}
+
+  /**
+   * A version of a key.
+   *
+   * @param owner for example project:hpc
+   */
+  public record Key(String service, String owner, String id, int version) {
+    String path() {
+      return "/v1/services/" + service + "/owners/" + owner + "/keys/" + id + "/wrapped?version="
+          + version;
+    }
+
+    String watched() {
+      return service + "/" + owner + "/" + id;
+    }
+  }
+
+  /** Is told why keys that it may have been given should no longer be used. */
+  @FunctionalInterface
+  public interface Listener {
+    /**
+     * @param key the key that was withdrawn, or null if all were
+     * @param reason for people, for example "the token has expired"
+     */
+    void withdrawn(@Nullable Key key, String reason);
+  }
+
+  private record Master(String service, int version) {}
+
+  private final Settings settings;
+  private final Identity identity;
+  private final String token;
+  private final Listener listener;
+  private final HttpClient http;
+  private final KeyPair pair = Hpke.newKeyPair();
+  private final KeyCache<Key> keys;
+  private final KeyCache<Master> masters;
+  private final Set<Key> given = new HashSet<>();
+  private final Thread watcher;
+  private volatile boolean closed;
+  private volatile boolean refused;
+  private volatile long deadline;
+  private volatile long life;
+  private volatile boolean renewable = true;
+  private @Nullable CompletableFuture<?> waiting;
+
+  private KeyClient(Settings settings, SecretBytes token, Listener listener) throws IOException {
+    this.settings = settings;
+    this.identity =
+        Identity.of(settings.certificate())
+            .orElseThrow(() -> new IOException("the certificate carries no identity"));
+    this.token =
+        token.read(bytes -> new String(bytes, java.nio.charset.StandardCharsets.US_ASCII).strip());
+    this.listener = listener;
+    this.http =
+        HttpClient.newBuilder()
+            .sslContext(
+                new TrustedAuthority(settings.authority(), null)
+                    .context(settings.certificate(), settings.key(), Set.of(Profile.SERVER)))
+            .version(HttpClient.Version.HTTP_1_1)
+            .connectTimeout(Duration.ofSeconds(5))
+            .build();
+    this.keys = new KeyCache<>(settings.cached(), System::nanoTime);
+    this.masters = new KeyCache<>(settings.cached(), System::nanoTime);
+    this.watcher = Thread.ofVirtual().name("key-watch").unstarted(this::watch);
+  }
+
+  /**
+   * Connects.
+   *
+   * @param token base64 as it was issued, with or without a line end
+   * @throws KeyServiceException if the server cannot be reached or does not accept the token
+   */
+  public static KeyClient open(Settings settings, SecretBytes token, Listener listener)
+      throws IOException {
+    KeyClient client = new KeyClient(settings, token, listener);
+    try {
+      client.learn(client.send("GET", "/v1/tokens/self", null, true), System.nanoTime());
+      client.watcher.start();
+      return client;
+    } catch (IOException | RuntimeException e) {
+      client.http.close();
+      throw e;
+    }
+  }
+
+  /** Sets the deadline by what is left of the token's life, counted from before it was asked. */
+  private void learn(JsonObject answer, long asked) throws KeyServiceException {
+    try {
+      long left = answer.integer("left", 0, Long.MAX_VALUE / 2_000_000_000);
+      life = TimeUnit.SECONDS.toNanos(left);
+      deadline = asked + life;
+      keys.deadline(deadline);
+      masters.deadline(deadline);
+    } catch (JsonException e) {
+      throw malformed(e);
+    }
+  }
+
+  private static KeyServiceException malformed(Exception e) {
+    return new KeyServiceException("the key server's answer is malformed: " + e.getMessage(), e);
+  }
+
+  /**
+   * The key; the caller closes it.
+   *
+   * @throws KeyServiceException if the server refuses, or cannot be reached and the key is not
+   *     cached, or the token has expired
+   */
+  public SecretBytes key(Key key) throws IOException {
+    checkUsable();
+    SecretBytes cached = keys.get(key);
+    if (cached != null) {
+      return cached;
+    }
+    JsonObject answer = send("GET", key.path(), null, true);
+    try {
+      SecretBytes unwrapped = open(key, answer);
+      keys.put(key, unwrapped);
+      boolean added;
+      synchronized (given) {
+        added = given.add(key);
+      }
+      if (added) {
+        stopWaiting();
+      }
+      return unwrapped;
+    } catch (JsonException | UnwrapException e) {
+      throw malformed(e);
+    }
+  }
+
+  private SecretBytes open(Key key, JsonObject answer)
+      throws JsonException, UnwrapException, IOException {
+    KeyName name = new KeyName(key.service(), key.owner(), key.id(), key.version());
+    SecretBytes entity = unwrap(name, answer);
+    if (!answer.has("owner_key")) {
+      return entity;
+    }
+    JsonObject half = answer.object("owner_key");
+    KeyName ownerName =
+        new KeyName(
+            key.service(),
+            key.owner(),
+            half.string("id"),
+            (int) half.integer("version", 1, Integer.MAX_VALUE));
+    try (entity;
+        SecretBytes owner = unwrap(ownerName, half)) {
+      return DoubleKey.derive(ownerName, owner, name, entity);
+    }
+  }
+
+  private SecretBytes unwrap(KeyName name, JsonObject answer)
+      throws JsonException, UnwrapException, IOException {
+    byte[] wrapped = answer.bytes("wrapped");
+    try (SecretBytes master = master(name.service(), KeyString.masterVersion(wrapped))) {
+      return KeyString.unwrap(master, name, wrapped);
+    }
+  }
+
+  private SecretBytes master(String service, int version)
+      throws IOException, JsonException, UnwrapException {
+    Master name = new Master(service, version);
+    SecretBytes cached = masters.get(name);
+    if (cached != null) {
+      return cached;
+    }
+    byte[] nonce = RandomBytes.of(32);
+    JsonObject request =
+        new JsonObject()
+            .put("public_key", Hpke.encode((ECPublicKey) pair.getPublic()))
+            .put("nonce", nonce)
+            .put("version", version);
+    JsonObject answer = send("POST", "/v1/services/" + service + "/master-key", request, false);
+    SecretBytes master =
+        MasterKeyGrant.open(
+            pair.getPrivate(),
+            identity.toString(),
+            service,
+            version,
+            nonce,
+            answer.bytes("grant"));
+    masters.put(name, master);
+    return master;
+  }
+
+  private void checkUsable() throws KeyServiceException {
+    if (closed) {
+      throw new KeyServiceException(401, "the client has been closed");
+    }
+    if (refused) {
+      throw new KeyServiceException(401, "the token or the certificate is refused");
+    }
+    if (System.nanoTime() - deadline >= 0) {
+      throw new KeyServiceException(401, "the token has expired");
+    }
+  }
+
+  /** Names of the keys that are cached at the moment. */
+  public List<Key> cached() {
+    keys.expire();
+    return keys.names();
+  }
+
+  // --- requests ----------------------------------------------------------------------------------
+
+  private HttpRequest request(
+      String method, String path, @Nullable JsonObject body, boolean withToken, Duration timeout) {
+    HttpRequest.Builder request =
+        HttpRequest.newBuilder(URI.create(settings.url() + path))
+            .timeout(timeout)
+            .header("Content-Type", "application/json")
+            .method(
+                method,
+                body == null
+                    ? BodyPublishers.noBody()
+                    : BodyPublishers.ofByteArray(body.toBytes()));
+    if (withToken) {
+      request.header("Authorization", "Bearer " + token);
+    }
+    return request.build();
+  }
+
+  private JsonObject send(
+      String method, String path, @Nullable JsonObject body, boolean withToken)
+      throws IOException {
+    try {
+      return answer(
+          http.send(
+              request(method, path, body, withToken, TIMEOUT), BodyHandlers.ofByteArray()));
+    } catch (KeyServiceException e) {
+      throw e;
+    } catch (IOException e) {
+      throw new KeyServiceException(
+          "the key server " + settings.url() + " cannot be reached: " + e.getMessage(), e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new KeyServiceException("interrupted while waiting for the key server", e);
+    }
+  }
+
+  private static JsonObject answer(HttpResponse<byte[]> response) throws KeyServiceException {
+    try {
+      JsonObject json = JsonObject.parse(response.body(), BINARY);
+      if (response.statusCode() >= 300) {
+        String detail = json.optionalString("detail");
+        throw new KeyServiceException(
+            response.statusCode(),
+            "the key server refuses: "
+                + json.optionalString("title")
+                + (detail == null ? "" : ". " + detail));
+      }
+      return json;
+    } catch (JsonException e) {
+      throw malformed(e);
+    }
+  }
+
+  // --- watching ----------------------------------------------------------------------------------
+
+  private void stopWaiting() {
+    synchronized (given) {
+      if (waiting != null) {
+        waiting.cancel(true);
+      }
+    }
+  }
+
+  private void watch() {
+    String position = "";
+    while (!closed && !refused) {
+      long left = deadline - System.nanoTime();
+      if (left <= 0) {
+        refuse("the token has expired");
+        return;
+      }
+      try {
+        renewIfDue(left);
+        position = poll(position, left);
+      } catch (KeyServiceException e) {
+        if (e.status() == 401) {
+          refuse(String.valueOf(e.getMessage()));
+          return;
+        }
+        pause();
+      } catch (CancellationException | TimeoutException e) {
+        // There is one more key to be watched, or the token needs attention.
+      } catch (IOException | ExecutionException e) {
+        LOG.log(System.Logger.Level.DEBUG, "the key server is away: {0}", e.getMessage());
+        pause();
+      } catch (InterruptedException e) {
+        return;
+      }
+    }
+  }
+
+  private void pause() {
+    try {
+      Thread.sleep(
+          Math.max(
+              1, Math.min(RETRY_MILLIS, (deadline - System.nanoTime()) / 1_000_000)));
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private void renewIfDue(long left) throws IOException {
+    if (renewable && left < life / 2) {
+      try {
+        learn(send("POST", "/v1/tokens/renew", new JsonObject(), true), System.nanoTime());
+      } catch (KeyServiceException e) {
+        if (e.status() != 409) {
+          throw e;
+        }
+        renewable = false;
+      }
+    }
+  }
+
+  private String poll(String position, long left)
+      throws IOException, ExecutionException, InterruptedException, TimeoutException {
+    List<Key> watched;
+    CompletableFuture<HttpResponse<byte[]>> future;
+    synchronized (given) {
+      watched = new ArrayList<>(given);
+      JsonObject body =
+          new JsonObject()
+              .put("after", position)
+              .put("keys", watched.stream().map(Key::watched).distinct().toList());
+      future =
+          http.sendAsync(
+              request("POST", "/v1/watch", body, true, Duration.ofSeconds(60)),
+              BodyHandlers.ofByteArray());
+      waiting = future;
+    }
+    JsonObject answer;
+    try {
+      long attention = renewable ? left - life / 2 : left;
+      answer =
+          answer(future.get(Math.max(attention, TimeUnit.MILLISECONDS.toNanos(50)), TimeUnit.NANOSECONDS));
+    } finally {
+      future.cancel(true);
+    }
+    try {
+      Set<String> changed = new HashSet<>(answer.strings("changed"));
+      for (Key key : watched) {
+        if (changed.contains(key.watched())) {
+          check(key);
+        }
+      }
+      return answer.string("position");
+    } catch (JsonException e) {
+      throw malformed(e);
+    }
+  }
+
+  /** Something about a key has changed: may it still be read? */
+  private void check(Key key) throws IOException {
+    keys.removeIf(key::equals);
+    try {
+      // A changed registration of this endpoint may have ended its right to the master key.
+      masters.removeIf(master -> master.service().equals(key.service()));
+      key(key).close();
+    } catch (KeyServiceException e) {
+      if (e.status() == KeyServiceException.UNREACHABLE || e.status() >= 500) {
+        throw e;
+      }
+      synchronized (given) {
+        given.remove(key);
+      }
+      listener.withdrawn(key, String.valueOf(e.getMessage()));
+    }
+  }
+
+  private void refuse(String reason) {
+    refused = true;
+    keys.clear();
+    masters.clear();
+    if (!closed) {
+      listener.withdrawn(null, reason);
+    }
+  }
+
+  /** Wipes every key. */
+  @Override
+  public void close() {
+    closed = true;
+    watcher.interrupt();
+    stopWaiting();
+    keys.close();
+    masters.close();
+    http.shutdownNow();
+  }
+}

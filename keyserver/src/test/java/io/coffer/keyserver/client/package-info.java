@@ -1,0 +1,4 @@
+@NullMarked
+package io.coffer.keyserver.client;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,282 @@
+package io.coffer.keyserver.server;
+
+import static java.nio.charset.StandardCharsets.US_ASCII;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.coffer.crypto.SecretBytes;
+import io.coffer.keyserver.ca.CertificateAuthority;
+import io.coffer.keyserver.ca.Identity;
+import io.coffer.keyserver.ca.Pem;
+import io.coffer.keyserver.client.KeyClient;
+import io.coffer.keyserver.client.KeyServiceException;
+import io.coffer.keyserver.json.JsonObject;
+import io.coffer.keyserver.server.TestServer.Answer;
+import io.coffer.keyserver.server.TestServer.Client;
+import java.io.IOException;
+import java.net.URI;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Base64;
+import java.util.Set;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Alice owns a key; the endpoint node1 opens it with a token of hers. */
+class TokenTest {
+  private static final String BOX = "/v1/services/hpc/owners/project:a/keys";
+  private static final byte[] MATERIAL = "the key of the volume 4711......".getBytes(US_ASCII);
+
+  @TempDir Path directory;
+  private TestServer server;
+  private Client alice;
+  private CertificateAuthority.Issued node;
+  private Client node1;
+  private String id;
+  private final BlockingQueue<String> withdrawn = new LinkedBlockingQueue<>();
+
+  @BeforeEach
+  void start() throws Exception {
+    server = new TestServer(directory.resolve("home"));
+    server.makeBox("hpc", "project:a");
+    alice = server.as("client:alice");
+    node = server.authority.issue(Identity.parse("endpoint:node1"), Set.of(), Duration.ofDays(1));
+    node1 = server.client(node, "endpoint:node1");
+    server
+        .operator()
+        .ok("PUT", "/v1/endpoints/node1", "{\"services\":[\"hpc\"],\"attestation\":\"mtls\"}");
+    id =
+        alice
+            .ok(
+                "POST",
+                BOX,
+                "{\"material\":\"" + Base64.getEncoder().encodeToString(MATERIAL) + "\"}")
+            .string("id");
+  }
+
+  @AfterEach
+  void stop() throws IOException {
+    node1.http().close();
+    server.close();
+  }
+
+  private JsonObject token(String request) throws Exception {
+    return alice.ok("POST", "/v1/tokens", request);
+  }
+
+  private static Answer with(Client who, String token, String method, String path)
+      throws Exception {
+    var response =
+        who.http()
+            .send(
+                HttpRequest.newBuilder(URI.create(who.base() + path))
+                    .timeout(Duration.ofSeconds(20))
+                    .header("Authorization", "Bearer " + token)
+                    .method(method, HttpRequest.BodyPublishers.noBody())
+                    .build(),
+                BodyHandlers.ofByteArray());
+    return new Answer(
+        response.statusCode(),
+        response.headers().firstValue("Content-Type").orElse(""),
+        response.body());
+  }
+
+  private KeyClient client(String token) throws Exception {
+    try (SecretBytes text = SecretBytes.copyOf(token.getBytes(US_ASCII))) {
+      return KeyClient.open(
+          new KeyClient.Settings(
+              URI.create("https://127.0.0.1:" + server.port()),
+              Pem.readCertificate(server.home.authority()),
+              node.certificate(),
+              node.key(),
+              10),
+          text,
+          (key, reason) -> withdrawn.add((key == null ? "all" : key.id()) + ": " + reason));
+    }
+  }
+
+  private KeyClient.Key key() {
+    return new KeyClient.Key("hpc", "project:a", id, 1);
+  }
+
+  private static byte[] read(KeyClient client, KeyClient.Key key) throws IOException {
+    try (SecretBytes secret = client.key(key)) {
+      return secret.read(byte[]::clone);
+    }
+  }
+
+  private @Nullable String withdrawnWithin(long millis) throws InterruptedException {
+    return withdrawn.poll(millis, TimeUnit.MILLISECONDS);
+  }
+
+  @Test
+  void letsTheNodeItIsBoundToReadAndNobodyElse() throws Exception {
+    assertEquals(404, node1.get(BOX + "/" + id + "/wrapped").status(), "not without a token");
+    String token = token("{\"presenter\":\"endpoint:node1\"}").string("token");
+    assertEquals(200, with(node1, token, "GET", BOX + "/" + id + "/wrapped").status());
+    Answer stolen = with(server.as("endpoint:node2"), token, "GET", BOX + "/" + id + "/wrapped");
+    assertEquals(401, stolen.status(), stolen.text());
+    String changed = (token.startsWith("A") ? "B" : "A") + token.substring(1);
+    assertEquals(401, with(node1, changed, "GET", BOX + "/" + id).status());
+    String end = token.substring(0, 63) + (token.endsWith("A") ? "B" : "A");
+    assertEquals(401, with(node1, end, "GET", BOX + "/" + id).status());
+    assertEquals(401, with(node1, "nonsense", "GET", BOX + "/" + id).status());
+    String log = Files.readString(server.home.auditLog());
+    assertTrue(log.contains("shown by endpoint:node1"), "the log says who showed it");
+    assertFalse(log.contains(token), "and does not hold it");
+  }
+
+  @Test
+  void allowsReadingOnlyAndOnlyWhatItNames() throws Exception {
+    String other = alice.ok("POST", BOX, "{}").string("id");
+    String token = token("{\"keys\":[\"" + id + "\"],\"services\":[\"hpc\"]}").string("token");
+    assertEquals(200, with(node1, token, "GET", BOX + "/" + id).status());
+    assertEquals(403, with(node1, token, "GET", BOX + "/" + other + "/wrapped").status());
+    assertEquals(403, with(node1, token, "DELETE", BOX + "/" + id).status());
+    assertEquals(403, with(node1, token, "POST", BOX + "/" + id + "/rotate").status());
+    assertEquals(403, with(node1, token, "POST", "/v1/tokens").status());
+    String elsewhere = token("{\"services\":[\"cinder\"]}").string("token");
+    assertEquals(403, with(node1, elsewhere, "GET", BOX + "/" + id).status());
+  }
+
+  @Test
+  void endsWithItsTimeItsRevocationAndTheCertificateOfItsSubject() throws Exception {
+    String brief = token("{\"seconds\":60,\"renewable_seconds\":100}").string("token");
+    server.clock.advance(Duration.ofSeconds(40));
+    assertEquals(200, with(node1, brief, "POST", "/v1/tokens/renew").status());
+    server.clock.advance(Duration.ofSeconds(50));
+    assertEquals(200, with(node1, brief, "GET", BOX + "/" + id).status(), "it was renewed");
+    assertEquals(409, with(node1, brief, "POST", "/v1/tokens/renew").status(), "no longer");
+    server.clock.advance(Duration.ofSeconds(20));
+    Answer late = with(node1, brief, "GET", BOX + "/" + id);
+    assertEquals(401, late.status());
+    assertTrue(late.text().contains("expired"), late.text());
+
+    JsonObject revoked = token("{}");
+    assertEquals(1, alice.ok("GET", "/v1/tokens", null).objects("tokens").size());
+    assertEquals(
+        404,
+        server.as("client:bob").send("DELETE", "/v1/tokens/" + revoked.string("id"), null).status(),
+        "it is not bob's");
+    assertEquals(
+        204, alice.send("DELETE", "/v1/tokens/" + revoked.string("id"), null).status());
+    assertEquals(401, with(node1, revoked.string("token"), "GET", BOX + "/" + id).status());
+
+    String orphan = token("{}").string("token");
+    assertEquals(200, with(node1, orphan, "GET", BOX + "/" + id).status());
+    server.authority.revoke("client:alice");
+    Thread.sleep(600);
+    assertEquals(401, with(node1, orphan, "GET", BOX + "/" + id).status());
+  }
+
+  @Test
+  void badRequestsForTokensAreRefused() throws Exception {
+    for (String bad :
+        new String[] {
+          "{\"seconds\":0}",
+          "{\"seconds\":86401}",
+          "{\"presenter\":\"node1\"}",
+          "{\"keys\":[\"../x\"]}",
+          "{\"owners\":[\"nobody\"]}",
+          "{\"services\":[\"A B\"]}",
+          "{\"scope\":\"all\"}"
+        }) {
+      assertEquals(400, alice.post("/v1/tokens", bad).status(), bad);
+    }
+    assertEquals(403, server.operator().post("/v1/tokens", "{}").status());
+  }
+
+  @Test
+  void aClientUnwrapsTheKeyAndBridgesAnOutage() throws Exception {
+    try (KeyClient client = client(token("{}").string("token"))) {
+      assertArrayEquals(MATERIAL, read(client, key()));
+      server.server().close();
+      assertArrayEquals(MATERIAL, read(client, key()), "it is cached");
+      KeyClient.Key other = new KeyClient.Key("hpc", "project:a", id, 2);
+      KeyServiceException away =
+          assertThrows(KeyServiceException.class, () -> read(client, other));
+      assertEquals(KeyServiceException.UNREACHABLE, away.status());
+      assertNull(withdrawn.peek());
+      server.restart();
+    }
+  }
+
+  @Test
+  void anOutageIsBridgedNoLongerThanTheTokenLives() throws Exception {
+    try (KeyClient client = client(token("{\"seconds\":3}").string("token"))) {
+      assertArrayEquals(MATERIAL, read(client, key()));
+      server.server().close();
+      String reason = withdrawnWithin(10_000);
+      assertNotNull(reason);
+      assertTrue(reason.contains("expired"), reason);
+      assertEquals(0, client.cached().size());
+      assertThrows(KeyServiceException.class, () -> read(client, key()));
+      server.restart();
+    }
+  }
+
+  @Test
+  void aRevokedTokenEndsTheClientsKeysWithinASecond() throws Exception {
+    JsonObject token = token("{}");
+    try (KeyClient client = client(token.string("token"))) {
+      assertArrayEquals(MATERIAL, read(client, key()));
+      Thread.sleep(300);
+      assertNull(withdrawn.peek());
+      long before = System.nanoTime();
+      alice.send("DELETE", "/v1/tokens/" + token.string("id"), null);
+      String reason = withdrawnWithin(20_000);
+      assertNotNull(reason);
+      assertTrue(reason.startsWith("all: "), reason);
+      // A second by design; the machine that tests may be busy.
+      assertTrue(System.nanoTime() - before < TimeUnit.SECONDS.toNanos(5), "it is pushed");
+      assertEquals(0, client.cached().size());
+      assertThrows(KeyServiceException.class, () -> read(client, key()));
+    }
+  }
+
+  @Test
+  void aRetiredVersionIsWithdrawnAndARotatedKeyStays() throws Exception {
+    try (KeyClient client = client(token("{}").string("token"))) {
+      assertArrayEquals(MATERIAL, read(client, key()));
+      alice.ok("POST", BOX + "/" + id + "/rotate", "{}");
+      KeyClient.Key second = new KeyClient.Key("hpc", "project:a", id, 2);
+      assertFalse(java.util.Arrays.equals(MATERIAL, read(client, second)), "another version");
+      assertArrayEquals(MATERIAL, read(client, key()), "the old one stays the old one");
+      assertNull(withdrawnWithin(700));
+      alice.ok("POST", BOX + "/" + id + "/versions/1/retire", "{}");
+      String reason = withdrawnWithin(20_000);
+      assertNotNull(reason);
+      assertTrue(reason.contains("retired"), reason);
+      assertEquals(1, client.cached().size(), "the other version stays");
+    }
+  }
+
+  @Test
+  void aDoubleKeyIsTheSameForEveryClient() throws Exception {
+    alice.ok("POST", "/v1/owners/project:a/key", "{}");
+    String twofold = alice.ok("POST", BOX, "{\"double\":true}").string("id");
+    KeyClient.Key key = new KeyClient.Key("hpc", "project:a", twofold, 1);
+    try (KeyClient one = client(token("{}").string("token"));
+        KeyClient two = client(token("{}").string("token"))) {
+      byte[] first = read(one, key);
+      assertEquals(32, first.length);
+      assertArrayEquals(first, read(two, key));
+      alice.ok("POST", "/v1/owners/project:a/key/versions/1/retire", "{}");
+      assertNotNull(withdrawnWithin(20_000), "the owner's administrator takes it back");
+    }
+  }
+}
