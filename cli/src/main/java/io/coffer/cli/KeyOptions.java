@@ -9,6 +9,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.ServiceLoader;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -31,6 +32,14 @@ final class KeyOptions {
   private List<String> passwordCommand = new ArrayList<>();
 
   @Option(
+      names = "--key-service",
+      paramLabel = "FILE",
+      description =
+          "Take the password from a key server; FILE says which key of which server, and as whom"
+              + " to ask (docs/key-service.md).")
+  private @Nullable Path keyService;
+
+  @Option(
       names = "--master-key",
       paramLabel = "HEX",
       description =
@@ -48,11 +57,13 @@ final class KeyOptions {
     int sources =
         (passwordFiles.isEmpty() ? 0 : 1)
             + (passwordCommand.isEmpty() ? 0 : 1)
+            + (keyService == null ? 0 : 1)
             + (masterKey == null ? 0 : 1);
     if (sources > 1) {
       throw new CommandException(
           ExitCode.USAGE,
-          "only one of --password-file, --password-command and --master-key can be given");
+          "only one of --password-file, --password-command, --key-service and --master-key can be"
+              + " given");
     }
   }
 
@@ -66,6 +77,21 @@ final class KeyOptions {
 
   void masterKey(String text) {
     masterKey = text;
+  }
+
+  /** The reference of the key service that gives the password, or null. */
+  @Nullable Path keyService() {
+    return keyService == null ? null : keyService.toAbsolutePath();
+  }
+
+  /** The key service there is. */
+  static KeyService findKeyService() throws VolumeException {
+    return ServiceLoader.load(KeyService.class)
+        .findFirst()
+        .orElseThrow(() ->
+            new VolumeException(
+                VolumeException.Problem.PASSWORD_UNREADABLE,
+                "this installation lacks the client of the key service"));
   }
 
   /** The volume's master key; the caller closes it. */
@@ -109,6 +135,9 @@ final class KeyOptions {
     }
     if (!passwordCommand.isEmpty()) {
       return PasswordSource.command(passwordCommand).read();
+    }
+    if (keyService != null) {
+      return findKeyService().password(keyService);
     }
     return otherwise.read();
   }

@@ -315,7 +315,8 @@ final class MountCommand extends BaseCommand {
         controlSocket == null ? null : controlSocket.toAbsolutePath(),
         kernelOptions,
         List.of(),
-        patterns);
+        patterns,
+        keys.keyService());
   }
 
   private void set(Switch one, boolean on) {

@@ -5,6 +5,7 @@ import io.coffer.crypto.SecretBytes;
 import io.coffer.format.gocryptfs.GocryptfsFormat;
 import io.coffer.fuse.MountException;
 import io.coffer.fuse.MountRequest;
+import io.coffer.keys.VolumeException;
 import io.coffer.mount.MountOptions;
 import io.coffer.mount.MountedView;
 import io.coffer.mount.Sharing;
@@ -16,6 +17,8 @@ import io.coffer.vfs.EncryptedFilesystem;
 import io.coffer.vfs.ExcludePatterns;
 import io.coffer.vfs.ReverseFilesystem;
 import io.coffer.vfs.ReverseOptions;
+import java.io.IOException;
+import java.nio.file.Path;
 import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
@@ -30,12 +33,19 @@ public final class View {
   private final GocryptfsFormat format;
   private final Sharing sharing;
   private final MountedView mounted;
+  private final @Nullable AutoCloseable keyWatch;
 
-  private View(LocalStore store, GocryptfsFormat format, Sharing sharing, MountedView mounted) {
+  private View(
+      LocalStore store,
+      GocryptfsFormat format,
+      Sharing sharing,
+      MountedView mounted,
+      @Nullable AutoCloseable keyWatch) {
     this.store = store;
     this.format = format;
     this.sharing = sharing;
     this.mounted = mounted;
+    this.keyWatch = keyWatch;
   }
 
   /**
@@ -55,7 +65,7 @@ public final class View {
       format = new GocryptfsFormat(spec.config(), masterKey, !spec.has(Switch.NO_LONG_NAMES));
       sharing = sharing(spec, store, format);
       mounted = mount(spec, store, format, sharing);
-      return new View(store, format, sharing, mounted);
+      return new View(store, format, sharing, mounted, watchKey(spec));
     } catch (Sharing.RefusedException e) {
       throw new CommandException(ExitCode.VOLUME_DIRECTORY, String.valueOf(e.getMessage()));
     } catch (ErrnoException e) {
@@ -74,6 +84,32 @@ public final class View {
       if (mounted == null) {
         close(store, format, sharing);
       }
+    }
+  }
+
+  /** Says in the log when the key service takes the right to the key away. */
+  private static @Nullable AutoCloseable watchKey(ViewSpec spec) {
+    Path reference = spec.keyService();
+    if (reference == null) {
+      return null;
+    }
+    try {
+      return KeyOptions.findKeyService()
+          .watch(
+              reference,
+              reason ->
+                  LOG.log(
+                      System.Logger.Level.WARNING,
+                      "the key service has withdrawn the key of {0}, which stays open until it is"
+                          + " unmounted: {1}",
+                      spec.directory(),
+                      reason));
+    } catch (IOException | VolumeException e) {
+      LOG.log(
+          System.Logger.Level.WARNING,
+          "the key service will not be able to tell when it withdraws the key: {0}",
+          e.getMessage());
+      return null;
     }
   }
 
@@ -187,6 +223,13 @@ public final class View {
   /** Waits until the view has been unmounted, and closes everything. */
   public void awaitEnd() throws InterruptedException {
     mounted.awaitUnmount();
+    if (keyWatch != null) {
+      try {
+        keyWatch.close();
+      } catch (Exception e) {
+        LOG.log(System.Logger.Level.DEBUG, "the key service: {0}", e.getMessage());
+      }
+    }
     close(store, format, sharing);
   }
 

@@ -33,6 +33,7 @@ import org.jspecify.annotations.Nullable;
  * @param kernelOptions raw options for the kernel
  * @param excludedPaths left out of a reverse view
  * @param excludedPatterns left out of a reverse view, as in a gitignore file
+ * @param keyService the reference of the key service that gave the password, or null
  */
 public record ViewSpec(
     Path directory,
@@ -49,7 +50,8 @@ public record ViewSpec(
     @Nullable Path controlSocket,
     List<String> kernelOptions,
     List<String> excludedPaths,
-    List<String> excludedPatterns) {
+    List<String> excludedPatterns,
+    @Nullable Path keyService) {
 
   /** What a view can have or not. */
   public enum Switch {
@@ -92,6 +94,42 @@ public record ViewSpec(
     excludedPatterns = List.copyOf(excludedPatterns);
   }
 
+  /** A view whose password came from no key service. */
+  public ViewSpec(
+      Path directory,
+      Path mountPoint,
+      String source,
+      String subtype,
+      String program,
+      List<FeatureFlag> features,
+      int longNameMax,
+      boolean configInTree,
+      Set<Switch> switches,
+      @Nullable String owner,
+      @Nullable Duration idle,
+      @Nullable Path controlSocket,
+      List<String> kernelOptions,
+      List<String> excludedPaths,
+      List<String> excludedPatterns) {
+    this(
+        directory,
+        mountPoint,
+        source,
+        subtype,
+        program,
+        features,
+        longNameMax,
+        configInTree,
+        switches,
+        owner,
+        idle,
+        controlSocket,
+        kernelOptions,
+        excludedPaths,
+        excludedPatterns,
+        null);
+  }
+
   boolean has(Switch one) {
     return switches.contains(one);
   }
@@ -123,6 +161,7 @@ public record ViewSpec(
     writeAll(out, kernelOptions);
     writeAll(out, excludedPaths);
     writeAll(out, excludedPatterns);
+    writeOptional(out, keyService == null ? null : keyService.toString());
   }
 
   static ViewSpec read(DataInputStream in) throws IOException {
@@ -139,6 +178,10 @@ public record ViewSpec(
     String owner = readOptional(in);
     String idle = readOptional(in);
     String controlSocket = readOptional(in);
+    List<String> kernelOptions = readAll(in);
+    List<String> excludedPaths = readAll(in);
+    List<String> excludedPatterns = readAll(in);
+    String keyService = readOptional(in);
     return new ViewSpec(
         directory,
         mountPoint,
@@ -152,9 +195,10 @@ public record ViewSpec(
         owner,
         idle == null ? null : Duration.parse(idle),
         controlSocket == null ? null : Path.of(controlSocket),
-        readAll(in),
-        readAll(in),
-        readAll(in));
+        kernelOptions,
+        excludedPaths,
+        excludedPatterns,
+        keyService == null ? null : Path.of(keyService));
   }
 
   private static void writeAll(DataOutputStream out, List<String> values) throws IOException {

@@ -137,7 +137,10 @@ final class KeyserverCommand extends Commands.Group {
                 .method(method, BodyPublishers.ofByteArray(content))
                 .build();
         HttpResponse<byte[]> response = client.send(request, BodyHandlers.ofByteArray());
-        JsonObject answer = JsonObject.parse(response.body(), Set.of());
+        JsonObject answer =
+            response.body().length == 0
+                ? new JsonObject()
+                : JsonObject.parse(response.body(), Set.of());
         if (response.statusCode() >= 400) {
           throw new Failure(
               response.statusCode() == 403 ? Failure.WRONG_SECRET : Failure.OTHER,
@@ -353,6 +356,69 @@ final class KeyserverCommand extends Commands.Group {
     } catch (IOException e) {
       console().say("while stopping: " + e.getMessage());
     }
+  }
+
+  @Command(
+      name = "token",
+      mixinStandardHelpOptions = true,
+      description = {
+        "Have a token issued that lets a node read keys in your name.",
+        "",
+        "Give your certificate with --cert. The token is written to FILE, which only you may read;"
+            + " its id, by which it can be revoked, is printed."
+      })
+  int token(
+      @Option(names = "--for", paramLabel = "IDENTITY", description = "Only for this node.")
+          @Nullable String presenter,
+      @Option(
+              names = "--id",
+              paramLabel = "KEY",
+              description = "Only for this key; may be repeated.")
+          @Nullable List<String> keys,
+      @Option(
+              names = "--seconds",
+              paramLabel = "N",
+              defaultValue = "900",
+              description = "Its life (default: ${DEFAULT-VALUE}; a day at most).")
+          int seconds,
+      @Option(
+              names = "--renewable",
+              paramLabel = "N",
+              defaultValue = "0",
+              description = "Seconds up to which the node may renew it.")
+          int renewable,
+      @Option(names = "--out", paramLabel = "FILE", required = true, description = "Where to.")
+          Path out,
+      @Mixin Remote remote)
+      throws IOException, Failure, JsonException {
+    JsonObject answer =
+        remote.send(
+            "POST",
+            "/v1/tokens",
+            new JsonObject()
+                .put("presenter", presenter)
+                .put("keys", keys == null ? List.of() : keys)
+                .put("seconds", seconds)
+                .put("renewable_seconds", renewable));
+    DurableFiles.writePrivate(
+        out, answer.string("token").getBytes(java.nio.charset.StandardCharsets.US_ASCII));
+    console().out().println(answer.string("id"));
+    console().say("wrote " + out + ", good until " + answer.string("expires"));
+    return 0;
+  }
+
+  @Command(
+      name = "revoke-token",
+      mixinStandardHelpOptions = true,
+      description = "Revoke a token, by the id that 'token' printed.")
+  int revokeToken(
+      @Option(names = "--id", paramLabel = "ID", required = true, description = "Its id.")
+          String id,
+      @Mixin Remote remote)
+      throws IOException, Failure {
+    remote.send("DELETE", "/v1/tokens/" + id, null);
+    console().say("revoked " + id);
+    return 0;
   }
 
   @Command(
