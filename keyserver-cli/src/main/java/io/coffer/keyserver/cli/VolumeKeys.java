@@ -27,15 +27,7 @@ public final class VolumeKeys implements KeyService {
       try {
         JsonObject json = JsonObject.parse(Files.readAllBytes(file), Set.of());
         json.allow(
-            "url",
-            "authority",
-            "certificate",
-            "key",
-            "token",
-            "service",
-            "owner",
-            "id",
-            "version");
+            "url", "authority", "certificate", "key", "token", "service", "owner", "id", "version");
         return new Reference(
             new KeyClient.Settings(
                 URI.create(json.string("url")),
@@ -75,7 +67,10 @@ public final class VolumeKeys implements KeyService {
               ? missing.getFile() + " does not exist"
               : String.valueOf(e.getMessage());
       throw new VolumeException(
-          VolumeException.Problem.PASSWORD_UNREADABLE, "no key from the key service: " + message, null, e);
+          VolumeException.Problem.PASSWORD_UNREADABLE,
+          "no key from the key service: " + message,
+          null,
+          e);
     }
   }
 

@@ -62,8 +62,7 @@ class VolumeKeysTest {
           Clock.systemUTC());
       home = ServerHome.open(place);
       server =
-          KeyServer.start(
-              home, home.listen(), Limits.STANDARD, KeyServer.GRACE, Clock.systemUTC());
+          KeyServer.start(home, home.listen(), Limits.STANDARD, KeyServer.GRACE, Clock.systemUTC());
       server.unseal(passphrase);
       authority = CertificateAuthority.open(place.resolve("ca"), passphrase, Clock.systemUTC());
     }

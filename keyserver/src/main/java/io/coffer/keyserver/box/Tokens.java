@@ -165,8 +165,7 @@ public final class Tokens {
 
   /** The caller's tokens; all of them for operators and auditors. Never their secrets. */
   public JsonObject list(Identity caller) throws EngineException, JsonException {
-    boolean all =
-        caller.profile() == Profile.OPERATOR || caller.profile() == Profile.AUDITOR;
+    boolean all = caller.profile() == Profile.OPERATOR || caller.profile() == Profile.AUDITOR;
     List<JsonObject> tokens = new ArrayList<>();
     for (String id : records.ids("token/", "", Integer.MAX_VALUE)) {
       Records.Loaded token = records.find(id);
@@ -248,9 +247,7 @@ public final class Tokens {
 
   private static ProblemException unknown() {
     return new ProblemException(
-        401,
-        "the token is not known, or was revoked",
-        "Have a new one issued: POST /v1/tokens.");
+        401, "the token is not known, or was revoked", "Have a new one issued: POST /v1/tokens.");
   }
 
   /** Lengthens a token's life by as much as it had, within what was allowed when it was issued. */

@@ -80,13 +80,15 @@ final class KeyCache<K> implements AutoCloseable {
 
   /** Wipes those of some names. */
   synchronized void removeIf(Predicate<K> condition) {
-    entries.entrySet().removeIf(entry -> {
-      if (condition.test(entry.getKey())) {
-        entry.getValue().close();
-        return true;
-      }
-      return false;
-    });
+    entries
+        .entrySet()
+        .removeIf(entry -> {
+          if (condition.test(entry.getKey())) {
+            entry.getValue().close();
+            return true;
+          }
+          return false;
+        });
   }
 
   /** Wipes everything. */

@@ -62,7 +62,11 @@ public final class KeyClient implements AutoCloseable {
    * @param cached how many keys are kept at most
    */
   public record Settings(
-      URI url, X509Certificate authority, X509Certificate certificate, PrivateKey key, int cached) {}
+      URI url,
+      X509Certificate authority,
+      X509Certificate certificate,
+      PrivateKey key,
+      int cached) {}
 
   /**
    * A version of a key.
@@ -71,7 +75,13 @@ public final class KeyClient implements AutoCloseable {
    */
   public record Key(String service, String owner, String id, int version) {
     String path() {
-      return "/v1/services/" + service + "/owners/" + owner + "/keys/" + id + "/wrapped?version="
+      return "/v1/services/"
+          + service
+          + "/owners/"
+          + owner
+          + "/keys/"
+          + id
+          + "/wrapped?version="
           + version;
     }
 
@@ -239,12 +249,7 @@ public final class KeyClient implements AutoCloseable {
     JsonObject answer = send("POST", "/v1/services/" + service + "/master-key", request, false);
     SecretBytes master =
         MasterKeyGrant.open(
-            pair.getPrivate(),
-            identity.toString(),
-            service,
-            version,
-            nonce,
-            answer.bytes("grant"));
+            pair.getPrivate(), identity.toString(), service, version, nonce, answer.bytes("grant"));
     masters.put(name, master);
     return master;
   }
@@ -286,13 +291,11 @@ public final class KeyClient implements AutoCloseable {
     return request.build();
   }
 
-  private JsonObject send(
-      String method, String path, @Nullable JsonObject body, boolean withToken)
+  private JsonObject send(String method, String path, @Nullable JsonObject body, boolean withToken)
       throws IOException {
     try {
       return answer(
-          http.send(
-              request(method, path, body, withToken, TIMEOUT), BodyHandlers.ofByteArray()));
+          http.send(request(method, path, body, withToken, TIMEOUT), BodyHandlers.ofByteArray()));
     } catch (KeyServiceException e) {
       throw e;
     } catch (IOException e) {
@@ -361,9 +364,7 @@ public final class KeyClient implements AutoCloseable {
 
   private void pause() {
     try {
-      Thread.sleep(
-          Math.max(
-              1, Math.min(RETRY_MILLIS, (deadline - System.nanoTime()) / 1_000_000)));
+      Thread.sleep(Math.max(1, Math.min(RETRY_MILLIS, (deadline - System.nanoTime()) / 1_000_000)));
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
@@ -402,7 +403,9 @@ public final class KeyClient implements AutoCloseable {
     try {
       long attention = renewable ? left - life / 2 : left;
       answer =
-          answer(future.get(Math.max(attention, TimeUnit.MILLISECONDS.toNanos(50)), TimeUnit.NANOSECONDS));
+          answer(
+              future.get(
+                  Math.max(attention, TimeUnit.MILLISECONDS.toNanos(50)), TimeUnit.NANOSECONDS));
     } finally {
       future.cancel(true);
     }

@@ -87,8 +87,7 @@ final class LockedMemory implements AutoCloseable {
     }
   }
 
-  private static MethodHandle function(
-      String name, java.lang.foreign.MemoryLayout... parameters) {
+  private static MethodHandle function(String name, java.lang.foreign.MemoryLayout... parameters) {
     Linker linker = Linker.nativeLinker();
     return linker.downcallHandle(
         linker.defaultLookup().find(name).orElseThrow(),

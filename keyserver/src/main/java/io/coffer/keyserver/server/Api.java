@@ -502,11 +502,10 @@ final class Api implements Handler {
       if (!changed.isEmpty() || after.isEmpty() || System.nanoTime() > end) {
         List<String> names =
             keys.stream()
-                .filter(
-                    key ->
-                        changed.contains("key/" + key)
-                            || changed.contains("owner/" + key.split("/", -1)[1])
-                            || changed.contains("endpoint/" + call.peer().name()))
+                .filter(key ->
+                    changed.contains("key/" + key)
+                        || changed.contains("owner/" + key.split("/", -1)[1])
+                        || changed.contains("endpoint/" + call.peer().name()))
                 .toList();
         return new JsonObject().put("position", position).put("changed", names);
       }
@@ -533,17 +532,11 @@ final class Api implements Handler {
   /** Tells those who wait what a request has changed. */
   private void tell(String action, List<String> names) {
     switch (action) {
-      case "key.rotate",
-          "key.retire",
-          "key.activate",
-          "key.acl",
-          "key.delete",
-          "key.restore" ->
+      case "key.rotate", "key.retire", "key.activate", "key.acl", "key.delete", "key.restore" ->
           events.changed("key/" + names.get(0) + "/" + names.get(1) + "/" + names.get(2));
       case "owner.change", "ownerkey.rotate", "ownerkey.retire", "ownerkey.activate" ->
           events.changed("owner/" + names.get(0));
-      case "endpoint.register", "endpoint.unregister" ->
-          events.changed("endpoint/" + names.get(0));
+      case "endpoint.register", "endpoint.unregister" -> events.changed("endpoint/" + names.get(0));
       case "token.revoke" -> events.changed("token/" + names.get(0));
       case "server.seal" -> events.changed("server");
       default -> {}

@@ -125,8 +125,8 @@ public final class KeyServer implements AutoCloseable {
   }
 
   /**
-   * Stops listening, lets what is under way finish for two seconds, and forgets every key.
-   * Closing again does nothing.
+   * Stops listening, lets what is under way finish for two seconds, and forgets every key. Closing
+   * again does nothing.
    */
   @Override
   public void close() throws IOException {

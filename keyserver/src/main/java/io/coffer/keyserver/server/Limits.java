@@ -13,8 +13,19 @@ import java.time.Duration;
  * @param watch how long a watch waits for something to happen
  */
 public record Limits(
-    int bodyBytes, Duration bodyTime, Duration silence, int connections, int requestsPerSecond, Duration watch) {
+    int bodyBytes,
+    Duration bodyTime,
+    Duration silence,
+    int connections,
+    int requestsPerSecond,
+    Duration watch) {
   /** For a server in use. */
   public static final Limits STANDARD =
-      new Limits(64 << 10, Duration.ofSeconds(15), Duration.ofSeconds(60), 2000, 2000, Duration.ofSeconds(25));
+      new Limits(
+          64 << 10,
+          Duration.ofSeconds(15),
+          Duration.ofSeconds(60),
+          2000,
+          2000,
+          Duration.ofSeconds(25));
 }

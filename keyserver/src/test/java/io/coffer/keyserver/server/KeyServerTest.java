@@ -694,7 +694,9 @@ class KeyServerTest {
     @Test
     void moreThanTheRateAreSentAway() throws Exception {
       server.close();
-      Limits strict = new Limits(1024, Duration.ofSeconds(1), Duration.ofSeconds(20), 100, 5, Duration.ofSeconds(5));
+      Limits strict =
+          new Limits(
+              1024, Duration.ofSeconds(1), Duration.ofSeconds(20), 100, 5, Duration.ofSeconds(5));
       server = new TestServer(directory.resolve("strict"), strict);
       Client busy = server.as("client:busy");
       int refused = 0;

@@ -33,7 +33,13 @@ import org.jspecify.annotations.Nullable;
 final class TestServer implements AutoCloseable {
   static final String PASSPHRASE = "a passphrase for tests";
   static final Limits LIMITS =
-      new Limits(64 << 10, Duration.ofSeconds(1), Duration.ofSeconds(20), 200, 5000, Duration.ofSeconds(5));
+      new Limits(
+          64 << 10,
+          Duration.ofSeconds(1),
+          Duration.ofSeconds(20),
+          200,
+          5000,
+          Duration.ofSeconds(5));
 
   /** A clock that a test can set forward. */
   static final class TestClock extends Clock {

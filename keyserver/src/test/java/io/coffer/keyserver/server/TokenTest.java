@@ -172,8 +172,7 @@ class TokenTest {
         404,
         server.as("client:bob").send("DELETE", "/v1/tokens/" + revoked.string("id"), null).status(),
         "it is not bob's");
-    assertEquals(
-        204, alice.send("DELETE", "/v1/tokens/" + revoked.string("id"), null).status());
+    assertEquals(204, alice.send("DELETE", "/v1/tokens/" + revoked.string("id"), null).status());
     assertEquals(401, with(node1, revoked.string("token"), "GET", BOX + "/" + id).status());
 
     String orphan = token("{}").string("token");
@@ -207,8 +206,7 @@ class TokenTest {
       server.server().close();
       assertArrayEquals(MATERIAL, read(client, key()), "it is cached");
       KeyClient.Key other = new KeyClient.Key("hpc", "project:a", id, 2);
-      KeyServiceException away =
-          assertThrows(KeyServiceException.class, () -> read(client, other));
+      KeyServiceException away = assertThrows(KeyServiceException.class, () -> read(client, other));
       assertEquals(KeyServiceException.UNREACHABLE, away.status());
       assertNull(withdrawn.peek());
       server.restart();
