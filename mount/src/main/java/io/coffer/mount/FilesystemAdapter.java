@@ -18,10 +18,6 @@ import io.coffer.vfs.VirtualFilesystem.Entry;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
-import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
@@ -47,11 +43,6 @@ final class FilesystemAdapter implements Filesystem {
   private final HeldBackWrites heldBack = new HeldBackWrites();
   private final AtomicBoolean closed = new AtomicBoolean();
   private final AtomicInteger openHandles = new AtomicInteger();
-  private final Set<Long> appending = ConcurrentHashMap.newKeySet();
-  private final ExecutorService invalidations =
-      Executors.newSingleThreadExecutor(
-          task -> Thread.ofPlatform().daemon().name("invalidation").unstarted(task));
-  private volatile @Nullable Session session;
   private volatile long lastUse = System.nanoTime();
 
   FilesystemAdapter(VirtualFilesystem files, MountOptions options, CallerCredentials credentials) {
@@ -74,8 +65,7 @@ final class FilesystemAdapter implements Filesystem {
   }
 
   @Override
-  public void started(Session newSession) {
-    session = newSession;
+  public void started(Session session) {
     lastUse = System.nanoTime();
   }
 
@@ -274,8 +264,7 @@ final class FilesystemAdapter implements Filesystem {
         // The kernel leaves to us what O_TRUNC does (FUSE_ATOMIC_O_TRUNC).
         dropPrivileges(id, handle);
       }
-      noteAppending(handle, flags);
-      int reply = direct();
+      int reply = direct(flags);
       if (reply == 0 && options.keepCache() && cacheIsGood(id, handle, flags)) {
         reply = OPEN_KEEP_CACHE;
       }
@@ -287,36 +276,15 @@ final class FilesystemAdapter implements Filesystem {
     }
   }
 
-  private int direct() {
-    return options.sharing().isDirect() ? OPEN_DIRECT_IO : 0;
-  }
-
   /**
-   * A handle is open for appending, and others append too: what is written through it goes to the
-   * end, wherever that is, while the kernel puts it into its cache where it believes the end to be.
+   * Files that go around the page cache: all, if the mode says so, and those opened for appending
+   * where others append too. For the kernel would put the bytes into its cache where it believes
+   * the end to be, and hand over what does not begin with a page in two parts.
    */
-  private void noteAppending(long handle, int openFlags) {
-    if (options.sharing().isShared() && (openFlags & Flags.O_APPEND) != 0) {
-      appending.add(handle);
-    }
-  }
-
-  /**
-   * Takes from the kernel's cache what was appended elsewhere. By another thread, for the kernel
-   * holds the pages until this request is answered. Until it is done, the changed time of
-   * modification keeps readers from the stale pages.
-   */
-  private void dropAppended(long id, long offset, int length) {
-    Session current = session;
-    if (current != null) {
-      invalidations.execute(() -> {
-        try {
-          current.invalidateInode(id, offset, length);
-        } catch (ErrnoException e) {
-          // Unmounted meanwhile.
-        }
-      });
-    }
+  private int direct(int openFlags) {
+    SharingMode sharing = options.sharing();
+    boolean appends = sharing.isShared() && (openFlags & Flags.O_APPEND) != 0;
+    return sharing.isDirect() || appends ? OPEN_DIRECT_IO : 0;
   }
 
   private boolean cacheIsGood(long id, long handle, int flags) throws ErrnoException {
@@ -344,12 +312,11 @@ final class FilesystemAdapter implements Filesystem {
   }
 
   private CreateReply created(Created made, int flags) {
-    noteAppending(made.handle(), flags);
     openHandles.incrementAndGet();
     if (options.keepCache()) {
       stamps.writes(made.entry().id(), made.handle());
     }
-    return new CreateReply(reply(made.entry()), new OpenReply(made.handle(), direct()));
+    return new CreateReply(reply(made.entry()), new OpenReply(made.handle(), direct(flags)));
   }
 
   @Override
@@ -375,11 +342,7 @@ final class FilesystemAdapter implements Filesystem {
       dropPrivileges(id, handle);
     }
     if (!fromCache) {
-      int written = files.write(handle, offset, from, position, length);
-      if (!appending.isEmpty() && appending.contains(handle)) {
-        dropAppended(id, offset, length);
-      }
-      return written;
+      return files.write(handle, offset, from, position, length);
     }
     if (!heldBack.knowsTime(id)) {
       heldBack.setTime(id, files.status(id, handle).modified());
@@ -433,9 +396,6 @@ final class FilesystemAdapter implements Filesystem {
   public void release(Caller caller, long id, long handle) throws ErrnoException {
     used();
     stamps.released(handle);
-    if (!appending.isEmpty()) {
-      appending.remove(handle);
-    }
     files.release(handle);
     openHandles.decrementAndGet();
   }
@@ -583,7 +543,6 @@ final class FilesystemAdapter implements Filesystem {
   @Override
   public void close() {
     if (closed.compareAndSet(false, true)) {
-      invalidations.shutdownNow();
       files.close();
     }
   }

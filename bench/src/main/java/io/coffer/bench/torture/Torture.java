@@ -73,9 +73,7 @@ final class Torture {
     List<Worker> workers = new ArrayList<>();
     List<Thread> threads = new ArrayList<>();
     for (int i = 0; i < nodes.size() * plan.writers(); i++) {
-      var worker =
-          new Worker(
-              board, nodes.get(i % nodes.size()), i, plan.seed(), findings, plan.truncations());
+      var worker = new Worker(board, nodes.get(i % nodes.size()), i, findings, plan);
       workers.add(worker);
       threads.add(Thread.ofPlatform().daemon().name("worker-" + i).start(worker));
     }

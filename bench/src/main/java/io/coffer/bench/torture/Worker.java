@@ -15,6 +15,7 @@ import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Random;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /** One program on one node: does one random thing after the other until it is told to stop. */
@@ -32,16 +33,18 @@ final class Worker implements Runnable {
   private final Random random;
   private final Findings findings;
   private final boolean truncates;
+  private final boolean deaths;
   private volatile boolean stopped;
   private long sequence;
 
-  Worker(Board board, Node node, int number, long seed, Findings findings, boolean truncates) {
+  Worker(Board board, Node node, int number, Findings findings, Torture.Plan plan) {
     this.board = board;
     this.node = node;
     this.number = number;
-    this.random = new Random(seed * 1_000_003 + number);
+    this.random = new Random(plan.seed() * 1_000_003 + number);
     this.findings = findings;
-    this.truncates = truncates;
+    this.truncates = plan.truncations();
+    this.deaths = !plan.killEvery().isZero();
   }
 
   void stop() {
@@ -191,8 +194,8 @@ final class Worker implements Runnable {
   }
 
   /** The news of a death may come a little later than what it left. */
-  private static boolean tornByDeath(CellFile file, long firstCell, long endCell) {
-    for (int waited = 0; waited < DEATH_NOTICE_MILLIS; waited += 50) {
+  private boolean tornByDeath(CellFile file, long firstCell, long endCell) {
+    for (int waited = 0; deaths && waited < DEATH_NOTICE_MILLIS; waited += 50) {
       long last = endCell * FileModel.CELL / 4096;
       for (long block = firstCell * FileModel.CELL / 4096; block <= last; block++) {
         if (file.model().mayBeTorn(block)) {
@@ -277,7 +280,7 @@ final class Worker implements Runnable {
         return;
       }
       file.unknown.remove(id);
-      if (e.errno() == Errno.EIO && happens(() -> !file.unknown.isEmpty())) {
+      if (e.errno() == Errno.EIO && deaths && happens(() -> !file.unknown.isEmpty())) {
         file.retired = true;
         board.appends.giveUp(file);
         findings.done("file given up, torn by a death");
@@ -287,7 +290,7 @@ final class Worker implements Runnable {
     }
   }
 
-  private static boolean happens(java.util.function.BooleanSupplier event) {
+  private static boolean happens(BooleanSupplier event) {
     for (int waited = 0; waited < DEATH_NOTICE_MILLIS; waited += 50) {
       if (event.getAsBoolean()) {
         return true;
@@ -344,6 +347,7 @@ final class Worker implements Runnable {
           file.unknown[which].incrementAndGet();
         }
       } else if (e.errno() == Errno.EIO
+          && deaths
           && happens(() -> Arrays.stream(file.unknown).anyMatch(each -> each.get() > 0))) {
         file.retired = true;
         board.counters.giveUp(file);
