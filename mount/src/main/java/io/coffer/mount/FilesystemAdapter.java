@@ -43,6 +43,7 @@ final class FilesystemAdapter implements Filesystem {
   private final HeldBackWrites heldBack = new HeldBackWrites();
   private final AtomicBoolean closed = new AtomicBoolean();
   private final AtomicInteger openHandles = new AtomicInteger();
+  private volatile @Nullable Session session;
   private volatile long lastUse = System.nanoTime();
 
   FilesystemAdapter(VirtualFilesystem files, MountOptions options, CallerCredentials credentials) {
@@ -65,7 +66,8 @@ final class FilesystemAdapter implements Filesystem {
   }
 
   @Override
-  public void started(Session session) {
+  public void started(Session newSession) {
+    session = newSession;
     lastUse = System.nanoTime();
   }
 

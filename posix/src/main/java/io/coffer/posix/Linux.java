@@ -15,6 +15,7 @@ public final class Linux {
   private static final byte[] NO_NAME = {};
   private static final int STATX_BASIC_STATS = 0x7ff;
   private static final int STATX_BTIME = 0x800;
+  private static final int POSIX_FADV_DONTNEED = 4;
   private static final int F_OFD_GETLK = 36;
   private static final int F_OFD_SETLK = 37;
   private static final int F_OFD_SETLKW = 38;
@@ -221,6 +222,10 @@ public final class Linux {
   public static void allocate(int descriptor, int mode, long offset, long length)
       throws ErrnoException {
     SystemCall.call(Numbers.FALLOCATE, descriptor, mode, offset, length);
+  }
+
+  public static void forgetCached(int descriptor, long offset, long length) throws ErrnoException {
+    SystemCall.call(Numbers.FADVISE64, descriptor, offset, length, POSIX_FADV_DONTNEED);
   }
 
   public static long seek(int descriptor, long offset, int whence) throws ErrnoException {

@@ -16,6 +16,7 @@ final class Numbers {
   static final int FACCESSAT = number(269, 48);
   static final int FACCESSAT2 = number(439, 439);
   static final int FALLOCATE = number(285, 47);
+  static final int FADVISE64 = number(221, 223);
   static final int FCHMOD = number(91, 52);
   static final int FCHMODAT = number(268, 53);
   static final int FCHOWN = number(93, 55);

@@ -11,6 +11,8 @@ import org.jspecify.annotations.Nullable;
 
 /** A file descriptor of a regular file. */
 final class LocalFile implements StoreFile {
+  private static final int LONGEST_PAUSE_MILLIS = 16;
+
   private final int descriptor;
 
   LocalFile(int descriptor) {
@@ -134,9 +136,36 @@ final class LocalFile implements StoreFile {
 
   @Override
   public void lock(LockType type, long start, long length) throws ErrnoException {
-    if (!tryLock(type, start, length)) {
-      Linux.lock(descriptor, rangeType(type), start, length);
+    if (tryLock(type, start, length)) {
+      return;
     }
+    try {
+      Linux.lock(descriptor, rangeType(type), start, length);
+    } catch (ErrnoException e) {
+      if (e.errno() != Errno.EDEADLK) {
+        throw e;
+      }
+      // CephFS takes all locks of a process for one owner's and suspects circles where none are.
+      lockByTrying(type, start, length);
+    }
+  }
+
+  private void lockByTrying(LockType type, long start, long length) throws ErrnoException {
+    for (int pause = 1;
+        !tryLock(type, start, length);
+        pause = Math.min(LONGEST_PAUSE_MILLIS, pause * 2)) {
+      try {
+        Thread.sleep(pause);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw new ErrnoException(Errno.EINTR);
+      }
+    }
+  }
+
+  @Override
+  public void forgetCached(long offset, long length) throws ErrnoException {
+    Linux.forgetCached(descriptor, offset, length);
   }
 
   @Override

@@ -30,6 +30,14 @@ public interface StoreFile extends AutoCloseable {
 
   FileStatus status() throws ErrnoException;
 
+  /**
+   * What is read next comes from the store, and not from what this node remembers of it: for stores
+   * whose caches lag behind the locks of other nodes.
+   *
+   * @param length bytes, 0 for "to the end"
+   */
+  default void forgetCached(long offset, long length) throws ErrnoException {}
+
   void truncate(long size) throws ErrnoException;
 
   /** {@code dataOnly}: fdatasync(2), else fsync(2). */

@@ -36,6 +36,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class Contents implements FileContents {
   private static final int MAX_CHUNK_BYTES = 1 << 20;
+  private static final int PAGE_BYTES = 65536;
   private static final int COPY_BYTES = 1 << 20;
 
   private final VolumeFormat format;
@@ -45,6 +46,7 @@ final class Contents implements FileContents {
   private final int headerBytes;
   private final boolean shared;
   private final boolean readOnly;
+  private final boolean weakCache;
   private final DamageLog damage;
   private final Function<Inode, String> pathOf;
 
@@ -69,11 +71,13 @@ final class Contents implements FileContents {
 
   /**
    * @param options whether other nodes change the same files, and whether this one may
+   * @param weakCache what this node remembers of a file may be older than a lock that it got
    * @param pathOf a file's path for log lines
    */
   Contents(
       VolumeFormat format,
       EncryptedFilesystem.Options options,
+      boolean weakCache,
       DamageLog damage,
       Function<Inode, String> pathOf) {
     this.format = format;
@@ -83,6 +87,7 @@ final class Contents implements FileContents {
     this.headerBytes = layout.headerBytes();
     this.shared = options.shared();
     this.readOnly = options.readOnly();
+    this.weakCache = weakCache;
     this.damage = damage;
     this.pathOf = pathOf;
   }
@@ -323,9 +328,27 @@ final class Contents implements FileContents {
       return null;
     }
     FileLocks.Held held = FileLocks.hold(file, type, range);
+    if (weakCache) {
+      forgetCached(file, range);
+    }
     state.cipher = null;
     state.plainEnd = FileState.UNKNOWN;
     return held;
+  }
+
+  /** Whole pages, since parts of one are kept. The header is read beneath each lock. */
+  private void forgetCached(StoreFile file, Range range) throws ErrnoException {
+    if (range.first() <= 0 || range.last() == Range.END) {
+      file.forgetCached(0, range.last() == Range.END ? 0 : pageBehind(range.last()));
+      return;
+    }
+    file.forgetCached(0, PAGE_BYTES);
+    long from = layout.storedOffset(range.first()) / PAGE_BYTES * PAGE_BYTES;
+    file.forgetCached(from, pageBehind(range.last()) - from);
+  }
+
+  private long pageBehind(long block) {
+    return (layout.storedOffset(block + 1) / PAGE_BYTES + 1) * PAGE_BYTES;
   }
 
   // Headers.

@@ -361,6 +361,9 @@ public final class EncryptedFilesystem implements VirtualFilesystem, PathTransla
             boolean right = false;
             try {
               right = inode.is(opened.status());
+              if (right && volume.weakCache) {
+                opened.forgetCached(0, 0); // what others closed must be seen now
+              }
             } finally {
               if (!right) {
                 opened.close();

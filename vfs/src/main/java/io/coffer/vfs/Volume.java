@@ -8,11 +8,23 @@ import io.coffer.posix.ErrnoException;
 import io.coffer.posix.FileStatus;
 import io.coffer.store.StoreDirectory;
 import java.util.ArrayDeque;
+import java.util.Set;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import org.jspecify.annotations.Nullable;
 
 /** What the operations on one mounted volume share. */
 final class Volume {
+  /**
+   * Filesystems (f_type of statfs(2)) whose page cache may be older than a lock that was just
+   * granted. On others the lock, or the cluster's own protocol, makes it current.
+   */
+  private static final Set<Long> WEAK_CACHES =
+      Set.of(
+          0x65735546L, // FUSE: ceph-fuse learns of changes a little later
+          0x01021997L, // 9P
+          0xFF534D42L, // CIFS
+          0xFE534D42L); // SMB 2
+
   final VolumeFormat format;
   final StoreDirectory root;
   final EncryptedFilesystem.Options options;
@@ -21,6 +33,7 @@ final class Volume {
   final ReentrantReadWriteLock renames = new ReentrantReadWriteLock();
 
   final DamageLog damage = new DamageLog();
+  final boolean weakCache;
   final DirectoryCache cache;
   final InodeTable table;
   final Names names;
@@ -43,10 +56,11 @@ final class Volume {
     this.format = format;
     this.root = root;
     this.options = options;
+    weakCache = options.shared() && WEAK_CACHES.contains(root.filesystemStatus().type());
     cache = new DirectoryCache(root, options.directoryHandles(), renames);
     table = new InodeTable(root.status(StoreDirectory.SELF), cache::drop);
     names = new Names(options.shared(), lease, cache, damage);
-    var contents = new Contents(format, options, damage, this::pathForMessages);
+    var contents = new Contents(format, options, weakCache, damage, this::pathForMessages);
     encryption =
         keys == null
             ? new UniformEncryption(format, options.shared(), names, cache, damage, contents)

@@ -230,6 +230,7 @@ final class Interleavings {
           new Contents(
               format,
               EncryptedFilesystem.Options.defaults().withShared(scheduled),
+              false,
               new DamageLog(),
               inode -> "file");
       this.state = new FileState(new Inode(2, fileStatus()));
