@@ -93,6 +93,11 @@ public final class CofferCommand implements Runnable {
     commands.put("init", () -> new InitCommand(ui));
     commands.put("mount", () -> new MountCommand(ui));
     commands.put("unmount", () -> new UnmountCommand(ui));
+    commands.put("policy", () -> new PolicyCommand(ui));
+    commands.put("unlock", () -> new UnlockCommand(ui));
+    commands.put("lock", () -> new LockCommand(ui));
+    commands.put("status", () -> new StatusCommand(ui));
+    commands.put("keys", () -> new KeysCommand(ui));
     commands.put("passwd", () -> new PasswdCommand(ui));
     commands.put("info", () -> new InfoCommand(ui));
     commands.put("check", () -> new CheckCommand(ui));

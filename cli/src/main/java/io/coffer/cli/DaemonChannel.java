@@ -20,8 +20,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * A daemon that is going to hold a mounted view, seen from the process that the user started. The
  * daemon is started while the user still types the password, so that both take their time at once.
- * Request, to its standard input: the {@link ViewSpec}, then 32 bytes of master key. Answer, from
- * its standard output: one byte 0, or the exit code, a message and a suggestion.
+ * Request, to its standard input: the {@link ViewSpec}, then 32 bytes of master key if the volume
+ * has one. Answer, from its standard output: one byte 0, or the exit code, a message and a
+ * suggestion.
  */
 public final class DaemonChannel implements AutoCloseable {
   private static final String UNKNOWN = "the process behind the view ended unexpectedly";
@@ -76,19 +77,25 @@ public final class DaemonChannel implements AutoCloseable {
     return process.pid();
   }
 
-  /** Hands over and waits until the view is usable. From then on the daemon is on its own. */
-  public void mount(ViewSpec spec, SecretBytes masterKey) throws CommandException {
+  /**
+   * Hands over and waits until the view is usable. From then on the daemon is on its own.
+   *
+   * @param masterKey null for a volume with policies, whose keys come later
+   */
+  public void mount(ViewSpec spec, @Nullable SecretBytes masterKey) throws CommandException {
     try (DataOutputStream out =
             new DataOutputStream(new BufferedOutputStream(process.getOutputStream()));
         DataInputStream in = new DataInputStream(process.getInputStream())) {
       spec.write(out);
       out.flush();
-      masterKey.<@Nullable Void, IOException>read(key -> {
-        // Not through the buffer, which would keep a copy.
-        process.getOutputStream().write(key);
-        process.getOutputStream().flush();
-        return null;
-      });
+      if (masterKey != null) {
+        masterKey.<@Nullable Void, IOException>read(key -> {
+          // Not through the buffer, which would keep a copy.
+          process.getOutputStream().write(key);
+          process.getOutputStream().flush();
+          return null;
+        });
+      }
       readAnswer(in);
       running = true;
     } catch (IOException e) {
@@ -145,6 +152,9 @@ public final class DaemonChannel implements AutoCloseable {
     }
     byte[] key = new byte[GocryptfsConfig.MASTER_KEY_BYTES];
     try {
+      if (spec.has(ViewSpec.Switch.POLICIES)) {
+        return new Request(spec, null);
+      }
       in.readFully(key);
       return new Request(spec, SecretBytes.copyOf(key));
     } catch (EOFException e) {
@@ -154,8 +164,12 @@ public final class DaemonChannel implements AutoCloseable {
     }
   }
 
-  /** What a daemon is asked for. */
-  record Request(ViewSpec spec, SecretBytes masterKey) {}
+  /**
+   * What a daemon is asked for.
+   *
+   * @param masterKey null for a volume with policies
+   */
+  record Request(ViewSpec spec, @Nullable SecretBytes masterKey) {}
 
   /** The daemon's side: the view is usable. */
   static void answerReady(OutputStream to) throws IOException {

@@ -22,6 +22,7 @@ import picocli.CommandLine.Parameters;
       "Examples:",
       "  mkdir secret.coffer && coffer init secret.coffer",
       "  coffer init --password-file ~/.pw --content-cipher xchacha20-poly1305 secret.coffer",
+      "  coffer init --format fscrypt shared  a key and a policy for each directory",
       "  coffer init --reverse ~/project      show ~/project encrypted, for backups"
     })
 final class InitCommand extends BaseCommand {
@@ -51,6 +52,21 @@ final class InitCommand extends BaseCommand {
 
   @Override
   ExitCode run() throws CommandException, VolumeException {
+    if (volumeOptions.isFscrypt()) {
+      if (reverse || config != null || keys.hasMasterKey()) {
+        throw new CommandException(
+            ExitCode.USAGE,
+            "--reverse, --config and --master-key have no meaning with the format fscrypt");
+      }
+      keys.check();
+      Volumes.makeWithPolicies(directory, volumeOptions.scryptLogN(), keys, ui);
+      ui.err().println("coffer: made a new volume in " + directory);
+      ui.err()
+          .println("  Open it: coffer mount " + Shell.quote(directory.toString()) + " MOUNTPOINT");
+      ui.err().println("  Encrypt a directory in it: coffer unlock MOUNTPOINT");
+      ui.err().println("                             coffer policy set MOUNTPOINT/DIRECTORY");
+      return ExitCode.OK;
+    }
     Volumes.make(directory, config, reverse, volumeOptions.toOptions(reverse), keys, ui).close();
     ui.err().println("coffer: made a new volume in " + directory);
     ui.err()

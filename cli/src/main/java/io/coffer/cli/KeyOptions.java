@@ -52,6 +52,11 @@ final class KeyOptions {
     return masterKey != null;
   }
 
+  /** Is any source of a password given? */
+  boolean hasPassword() {
+    return !passwordFiles.isEmpty() || !passwordCommand.isEmpty();
+  }
+
   /** At most one source may be given. */
   void check() throws CommandException {
     int sources =

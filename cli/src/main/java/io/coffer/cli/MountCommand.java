@@ -2,6 +2,8 @@ package io.coffer.cli;
 
 import io.coffer.cli.ViewSpec.Switch;
 import io.coffer.crypto.SecretBytes;
+import io.coffer.format.gocryptfs.FeatureFlag;
+import io.coffer.keys.FscryptVolume;
 import io.coffer.keys.GocryptfsVolume;
 import io.coffer.keys.VolumeException;
 import java.io.IOException;
@@ -130,6 +132,13 @@ final class MountCommand extends BaseCommand {
               + " is seen at once, not at the next open.")
   private boolean directIo;
 
+  @Option(
+      names = "--test-dummy-encryption",
+      description =
+          "Only for volumes of the format fscrypt, to test programs: encrypt everything, with a key"
+              + " that is no secret.")
+  private boolean testDummyEncryption;
+
   @Option(names = "--acl", description = "Let the kernel enforce the POSIX ACLs of the store.")
   private boolean acl;
 
@@ -187,6 +196,13 @@ final class MountCommand extends BaseCommand {
   ExitCode run() throws CommandException, VolumeException, IOException {
     readMountOptions();
     checkOptions();
+    if (FscryptVolume.isIn(directory)) {
+      return mountTrees();
+    }
+    if (testDummyEncryption) {
+      throw new CommandException(
+          ExitCode.USAGE, "--test-dummy-encryption needs a volume of the format fscrypt");
+    }
     boolean make = init && prepareInit();
     GocryptfsVolume volume = make ? null : Volumes.open(directory, config, reverse);
     checkMountPoint();
@@ -246,6 +262,56 @@ final class MountCommand extends BaseCommand {
     return true;
   }
 
+  /** A volume with policies is mounted without any key; given one, its trees are unlocked then. */
+  private ExitCode mountTrees() throws CommandException, VolumeException, IOException {
+    if (reverse || config != null || keys.hasMasterKey()) {
+      throw new CommandException(
+          ExitCode.USAGE,
+          "--reverse, --config and --master-key have no meaning for a volume with policies",
+          "coffer unlock --help");
+    }
+    FscryptVolume volume = FscryptVolume.open(directory);
+    checkMountPoint();
+    checkReadOnlyStore();
+    set(Switch.POLICIES, true);
+    set(Switch.TEST_DUMMY_ENCRYPTION, testDummyEncryption);
+    ViewSpec spec = spec(List.of(), 0);
+    if (foreground) {
+      try {
+        View view = View.mount(spec, null);
+        Interruption.onInterrupt(view::unmount);
+        unlockTrees(volume);
+        ui.err()
+            .println("coffer: " + directory + " is open at " + mountPoint + "; Ctrl-C closes it");
+        view.awaitEnd();
+        return ExitCode.OK;
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        return ExitCode.INTERRUPTED;
+      }
+    }
+    List<String> title = List.of(directory.toString(), mountPoint.toString());
+    try (DaemonChannel daemon = DaemonChannel.start(title)) {
+      daemon.mount(spec, null);
+    }
+    unlockTrees(volume);
+    if (ui.errIsTerminal()) {
+      ui.err().println("coffer: " + directory + " is open at " + mountPoint);
+      ui.err().println("  Unlock it: coffer unlock " + Shell.quote(mountPoint.toString()));
+      ui.err().println("  Close it: coffer unmount " + Shell.quote(mountPoint.toString()));
+    }
+    return ExitCode.OK;
+  }
+
+  private void unlockTrees(FscryptVolume volume)
+      throws CommandException, VolumeException, IOException {
+    if (keys.hasPassword()) {
+      try (SecretBytes password = keys.password(ui.typedPassword("Password: "))) {
+        UnlockCommand.unlock(TreeClient.at(mountPoint), volume, null, password);
+      }
+    }
+  }
+
   private SecretBytes unlock(@Nullable GocryptfsVolume volume)
       throws CommandException, VolumeException {
     return volume == null
@@ -287,6 +353,10 @@ final class MountCommand extends BaseCommand {
   private ViewSpec spec(@Nullable GocryptfsVolume known)
       throws VolumeException, CommandException, IOException {
     GocryptfsVolume volume = known == null ? Volumes.open(directory, config, reverse) : known;
+    return spec(volume.config().flags(), volume.config().longNameMax());
+  }
+
+  private ViewSpec spec(List<FeatureFlag> features, int longNameMax) throws IOException {
     set(Switch.REVERSE, reverse);
     set(Switch.READ_ONLY, readOnly);
     set(Switch.ALLOW_OTHER, allowOther || owner != null);
@@ -306,8 +376,8 @@ final class MountCommand extends BaseCommand {
         source == null ? real.toString() : source,
         reverse ? "coffer-reverse" : "coffer",
         "coffer",
-        volume.config().flags(),
-        volume.config().longNameMax(),
+        features,
+        longNameMax,
         config == null,
         switches,
         owner,
@@ -397,6 +467,7 @@ final class MountCommand extends BaseCommand {
           case "allow_other" -> allowOther = true;
           case "nonempty" -> mayHoldFiles = true;
           case "acl" -> acl = true;
+          case "test_dummy_encryption" -> testDummyEncryption = true;
           case "reverse" -> reverse = true;
           case "shared", "shared_storage", "sharedstorage" ->
               shared = item.value() == null ? "always" : item.value();

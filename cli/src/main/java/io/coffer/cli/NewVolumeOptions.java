@@ -2,6 +2,7 @@ package io.coffer.cli;
 
 import io.coffer.format.gocryptfs.GocryptfsCipher;
 import io.coffer.format.gocryptfs.GocryptfsOptions;
+import io.coffer.keys.FscryptVolume;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -11,7 +12,9 @@ final class NewVolumeOptions {
       names = "--format",
       paramLabel = "FORMAT",
       defaultValue = "gocryptfs",
-      description = "Format of the volume: gocryptfs (default, and the only one).")
+      description =
+          "Format of the volume: gocryptfs (default), or fscrypt, in which each directory can get a"
+              + " policy and a key of its own (see coffer policy).")
   private String format = "gocryptfs";
 
   @Option(
@@ -59,10 +62,34 @@ final class NewVolumeOptions {
         || scryptLogN != null;
   }
 
-  GocryptfsOptions toOptions(boolean reverse) throws CommandException {
-    if (!format.equals("gocryptfs")) {
+  /** Is it to be a volume with fscrypt policies? */
+  boolean isFscrypt() throws CommandException {
+    if (!format.equals("gocryptfs") && !format.equals("fscrypt")) {
       throw new CommandException(
-          ExitCode.USAGE, "the format '" + format + "' is not known; there is only gocryptfs");
+          ExitCode.USAGE,
+          "the format '" + format + "' is not known; there are gocryptfs and fscrypt");
+    }
+    if (format.equals("fscrypt")
+        && (cipher != null || plaintextNames || deterministicNames || longNameMax != null)) {
+      throw new CommandException(
+          ExitCode.USAGE,
+          "ciphers and names of a volume of the format fscrypt are chosen for each directory",
+          "coffer policy --help");
+    }
+    return format.equals("fscrypt");
+  }
+
+  /** Cost of trying a password, as the power of two. */
+  int scryptLogN() {
+    return scryptLogN == null ? FscryptVolume.DEFAULT_LOG_N : scryptLogN;
+  }
+
+  GocryptfsOptions toOptions(boolean reverse) throws CommandException {
+    if (isFscrypt()) {
+      throw new CommandException(
+          ExitCode.USAGE,
+          "make a volume of the format fscrypt with coffer init",
+          "coffer init --format fscrypt DIR");
     }
     if (reverse && cipher != null && cipher != GocryptfsCipher.AES_SIV) {
       throw new CommandException(

@@ -145,7 +145,7 @@ final class UnmountCommand extends BaseCommand {
   }
 
   /** The mount table writes space, tab, newline and backslash in octal. */
-  private static String unescape(String field) {
+  static String unescape(String field) {
     return field
         .replace("\\040", " ")
         .replace("\\011", "\t")

@@ -5,6 +5,7 @@ import io.coffer.crypto.SecretBytes;
 import io.coffer.format.gocryptfs.GocryptfsFormat;
 import io.coffer.fuse.MountException;
 import io.coffer.fuse.MountRequest;
+import io.coffer.keys.FscryptVolume;
 import io.coffer.keys.VolumeException;
 import io.coffer.mount.MountOptions;
 import io.coffer.mount.MountedView;
@@ -15,9 +16,11 @@ import io.coffer.posix.Processes;
 import io.coffer.store.LocalStore;
 import io.coffer.vfs.EncryptedFilesystem;
 import io.coffer.vfs.ExcludePatterns;
+import io.coffer.vfs.PolicyFilesystem;
 import io.coffer.vfs.ReverseFilesystem;
 import io.coffer.vfs.ReverseOptions;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import org.jspecify.annotations.Nullable;
@@ -30,14 +33,14 @@ public final class View {
   private static final Duration BELIEVE = Duration.ofSeconds(1);
 
   private final LocalStore store;
-  private final GocryptfsFormat format;
+  private final @Nullable GocryptfsFormat format;
   private final Sharing sharing;
   private final MountedView mounted;
   private final @Nullable AutoCloseable keyWatch;
 
   private View(
       LocalStore store,
-      GocryptfsFormat format,
+      @Nullable GocryptfsFormat format,
       Sharing sharing,
       MountedView mounted,
       @Nullable AutoCloseable keyWatch) {
@@ -51,9 +54,9 @@ public final class View {
   /**
    * Mounts; when it returns, the view is usable.
    *
-   * @param masterKey the caller closes it
+   * @param masterKey the caller closes it; null for a volume with policies
    */
-  public static View mount(ViewSpec spec, SecretBytes masterKey)
+  public static View mount(ViewSpec spec, @Nullable SecretBytes masterKey)
       throws CommandException, InterruptedException {
     protectProcess();
     LocalStore store = null;
@@ -62,7 +65,9 @@ public final class View {
     MountedView mounted = null;
     try {
       store = LocalStore.open(spec.directory());
-      format = new GocryptfsFormat(spec.config(), masterKey, !spec.has(Switch.NO_LONG_NAMES));
+      if (masterKey != null) {
+        format = new GocryptfsFormat(spec.config(), masterKey, !spec.has(Switch.NO_LONG_NAMES));
+      }
       sharing = sharing(spec, store, format);
       mounted = mount(spec, store, format, sharing);
       return new View(store, format, sharing, mounted, watchKey(spec));
@@ -113,7 +118,7 @@ public final class View {
     }
   }
 
-  private static Sharing sharing(ViewSpec spec, LocalStore store, GocryptfsFormat format)
+  private static Sharing sharing(ViewSpec spec, LocalStore store, @Nullable GocryptfsFormat format)
       throws ErrnoException, Sharing.RefusedException {
     Sharing.Wish wish = Sharing.Wish.AUTOMATIC;
     if (spec.has(Switch.SHARED)) {
@@ -124,13 +129,22 @@ public final class View {
       wish = Sharing.Wish.AUTOMATIC_IN_ANY_CASE;
     }
     boolean readOnly = spec.has(Switch.READ_ONLY) || spec.has(Switch.REVERSE);
-    return Sharing.decide(store, spec.directory(), format.lockFileName(), wish, readOnly);
+    byte[] lockFile = format == null ? FscryptVolume.lockFileName() : format.lockFileName();
+    return Sharing.decide(store, spec.directory(), lockFile, wish, readOnly);
   }
 
   private static MountedView mount(
-      ViewSpec spec, LocalStore store, GocryptfsFormat format, Sharing sharing)
+      ViewSpec spec, LocalStore store, @Nullable GocryptfsFormat format, Sharing sharing)
       throws MountException, InterruptedException, ErrnoException {
     MountOptions options = options(spec, mode(spec, sharing));
+    EncryptedFilesystem.Options behaviour =
+        EncryptedFilesystem.Options.defaults()
+            .withReadOnly(spec.has(Switch.READ_ONLY))
+            .withFileCapabilities(spec.has(Switch.SET_USER_ID))
+            .withShared(sharing.mode().isShared());
+    if (format == null) {
+      return mountTrees(spec, store, behaviour, sharing, options);
+    }
     if (spec.has(Switch.REVERSE)) {
       ReverseOptions reverse =
           new ReverseOptions(
@@ -140,16 +154,24 @@ public final class View {
       ReverseFilesystem files = new ReverseFilesystem(store, format, reverse);
       return MountedView.mount(files, files, options);
     }
-    EncryptedFilesystem files =
-        new EncryptedFilesystem(
-            store,
-            format,
-            EncryptedFilesystem.Options.defaults()
-                .withReadOnly(spec.has(Switch.READ_ONLY))
-                .withFileCapabilities(spec.has(Switch.SET_USER_ID))
-                .withShared(sharing.mode().isShared()),
-            sharing.lease());
+    EncryptedFilesystem files = new EncryptedFilesystem(store, format, behaviour, sharing.lease());
     return MountedView.mount(files, files, options);
+  }
+
+  private static MountedView mountTrees(
+      ViewSpec spec,
+      LocalStore store,
+      EncryptedFilesystem.Options behaviour,
+      Sharing sharing,
+      MountOptions options)
+      throws MountException, InterruptedException, ErrnoException {
+    var files = new PolicyFilesystem(store, behaviour, sharing.lease());
+    if (spec.has(Switch.TEST_DUMMY_ENCRYPTION)) {
+      files.encryptEverythingForTests();
+    }
+    Path metadata = FscryptVolume.file(spec.directory());
+    return MountedView.mount(
+        files, files, options, new MountedView.Trees(files, () -> Files.readAllBytes(metadata)));
   }
 
   private static SharingMode mode(ViewSpec spec, Sharing sharing) {
@@ -184,8 +206,12 @@ public final class View {
         sharing,
         sharing.keepsContents(),
         // Not where something else changes the store by design: the plain tree of a reverse view,
-        // or another mount, which gocryptfs's users take for granted.
-        sharing.writesBack() && !readOnly && !spec.has(Switch.TOLERANT),
+        // or another mount, which gocryptfs's users take for granted. Not where trees are locked
+        // either: a write that was accepted must not meet a key that has gone.
+        sharing.writesBack()
+            && !readOnly
+            && !spec.has(Switch.TOLERANT)
+            && !spec.has(Switch.POLICIES),
         !spec.has(Switch.SERIALIZE_READS),
         owner(spec),
         spec.idle(),

@@ -80,6 +80,10 @@ public record ViewSpec(
     NO_LONG_NAMES,
     /** A reverse view leaves other filesystems out. */
     ONE_FILESYSTEM,
+    /** The volume has trees with policies; there is no master key of the whole volume. */
+    POLICIES,
+    /** Everything is encrypted with a key that is no secret, to test programs. */
+    TEST_DUMMY_ENCRYPTION,
     /** Log lines go to standard error even in the background. */
     NO_SYSTEM_LOG,
     /** Log lines have no prefix, as gocryptfs's. */

@@ -3,9 +3,13 @@ package io.coffer.cli;
 import io.coffer.crypto.SecretBytes;
 import io.coffer.format.gocryptfs.GocryptfsConfig;
 import io.coffer.format.gocryptfs.GocryptfsOptions;
+import io.coffer.keys.FscryptVolume;
 import io.coffer.keys.GocryptfsVolume;
 import io.coffer.keys.MasterKeyText;
 import io.coffer.keys.VolumeException;
+import io.coffer.posix.ErrnoException;
+import io.coffer.store.LocalStore;
+import io.coffer.vfs.PolicyFilesystem;
 import java.nio.file.Path;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
@@ -17,6 +21,13 @@ final class Volumes {
   /** The volume in a directory, or with its configuration elsewhere. */
   static GocryptfsVolume open(Path directory, @Nullable Path config, boolean reverse)
       throws VolumeException {
+    if (config == null && FscryptVolume.isIn(directory)) {
+      throw new VolumeException(
+          VolumeException.Problem.NOT_A_VOLUME,
+          directory + " is a volume of the format fscrypt, on which this command does not work",
+          "coffer mount " + Shell.quote(directory.toString()) + " MOUNTPOINT",
+          null);
+    }
     return config == null ? GocryptfsVolume.open(directory, reverse) : GocryptfsVolume.load(config);
   }
 
@@ -46,6 +57,24 @@ final class Volumes {
     } catch (VolumeException | RuntimeException e) {
       masterKey.close();
       throw e;
+    }
+  }
+
+  /** Makes a volume with fscrypt policies and a first key. */
+  static void makeWithPolicies(Path directory, int logN, KeyOptions keys, Ui ui)
+      throws VolumeException, CommandException {
+    try (LocalStore store = LocalStore.open(directory)) {
+      PolicyFilesystem.checkStore(store);
+    } catch (ErrnoException e) {
+      throw new CommandException(ExitCode.VOLUME_DIRECTORY, String.valueOf(e.getMessage()));
+    }
+    try (SecretBytes masterKey = SecretBytes.random(FscryptVolume.MASTER_KEY_BYTES);
+        SecretBytes password = keys.password(ui.newPassword("New password: "))) {
+      FscryptVolume.empty()
+          .withProtector(masterKey, "first password", password, logN)
+          .create(directory);
+    } catch (IllegalArgumentException e) {
+      throw new CommandException(ExitCode.USAGE, String.valueOf(e.getMessage()));
     }
   }
 

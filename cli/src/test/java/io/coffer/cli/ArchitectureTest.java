@@ -30,7 +30,7 @@ class ArchitectureTest {
           "format", Set.of("crypto"),
           "store", Set.of("posix"),
           "keys", Set.of("crypto", "format", "posix"),
-          "vfs", Set.of("format", "store", "keys", "posix"),
+          "vfs", Set.of("crypto", "format", "store", "keys", "posix"),
           "tree", Set.of("vfs", "format", "store", "keys", "posix"),
           "mount", Set.of("vfs", "fuse", "store", "posix"));
 

@@ -119,6 +119,11 @@ public final class FscryptVolume {
     return Files.exists(directory.resolve(FILE_NAME), LinkOption.NOFOLLOW_LINKS);
   }
 
+  /** Name of the file of leases, in the volume's root directory. */
+  public static byte[] lockFileName() {
+    return (FILE_NAME + ".lock").getBytes(StandardCharsets.US_ASCII);
+  }
+
   /** The metadata's file of the volume in a directory. */
   public static Path file(Path directory) {
     return directory.resolve(FILE_NAME);

@@ -11,6 +11,7 @@ import io.coffer.posix.Flags;
 import io.coffer.posix.Timestamp;
 import io.coffer.store.FileLock;
 import io.coffer.store.LockType;
+import io.coffer.vfs.PolicyFilesystem;
 import io.coffer.vfs.VirtualFilesystem;
 import io.coffer.vfs.VirtualFilesystem.AttributeChanges;
 import io.coffer.vfs.VirtualFilesystem.Created;
@@ -26,7 +27,8 @@ import org.jspecify.annotations.Nullable;
  * Answers the kernel from a {@link VirtualFilesystem}: how long answers may be believed, which
  * cached contents are still good, what the caller's umask and privileges mean. Thread-safe.
  */
-final class FilesystemAdapter implements Filesystem {
+final class FilesystemAdapter implements Filesystem, PolicyFilesystem.Cache {
+  private static final System.Logger LOG = System.getLogger("io.coffer.mount");
   private static final byte[] DEFAULT_ACL =
       "system.posix_acl_default".getBytes(StandardCharsets.US_ASCII);
   private static final byte[] CAPABILITY =
@@ -45,6 +47,7 @@ final class FilesystemAdapter implements Filesystem {
   private final AtomicInteger openHandles = new AtomicInteger();
   private volatile @Nullable Session session;
   private volatile long lastUse = System.nanoTime();
+  private volatile byte @Nullable [] controlPath;
 
   FilesystemAdapter(VirtualFilesystem files, MountOptions options, CallerCredentials credentials) {
     this.files = files;
@@ -71,11 +74,51 @@ final class FilesystemAdapter implements Filesystem {
     lastUse = System.nanoTime();
   }
 
+  /** Every object tells by an attribute where its tree is controlled. */
+  void setControlPath(byte[] path) {
+    controlPath = path;
+  }
+
+  /**
+   * The kernel forgets contents, status and target of an inode, after writing what is unwritten.
+   */
+  @Override
+  public void forgetContents(long id) {
+    stamps.forget(id);
+    Session started = session;
+    if (started != null) {
+      try {
+        started.invalidateInode(id, 0, 0);
+      } catch (ErrnoException e) {
+        LOG.log(System.Logger.Level.WARNING, "the kernel keeps contents: {0}", e.getMessage());
+      }
+    }
+  }
+
+  /** The kernel forgets what a name leads to. */
+  @Override
+  public void forgetName(long parent, byte[] name) {
+    Session started = session;
+    if (started != null) {
+      try {
+        started.invalidateEntry(parent, name);
+      } catch (ErrnoException e) {
+        LOG.log(System.Logger.Level.DEBUG, "the kernel keeps a name: {0}", e.getMessage());
+      }
+    }
+  }
+
   // Names.
 
-  private EntryReply reply(Entry entry) {
+  /** Names in a locked tree become others when it is unlocked: the kernel asks for them anew. */
+  private EntryReply reply(long parent, Entry entry) {
+    boolean lasting = !files.namesMayChange(parent);
     return new EntryReply(
-        entry.id(), entry.generation(), shown(entry.status()), entryNanos, attributeNanos);
+        entry.id(),
+        entry.generation(),
+        shown(entry.status()),
+        lasting ? entryNanos : 0,
+        lasting ? attributeNanos : 0);
   }
 
   private FileStatus shown(FileStatus s) {
@@ -108,9 +151,9 @@ final class FilesystemAdapter implements Filesystem {
   public EntryReply lookup(Caller caller, long parent, byte[] name) throws ErrnoException {
     used();
     try {
-      return reply(files.lookup(parent, name));
+      return reply(parent, files.lookup(parent, name));
     } catch (ErrnoException e) {
-      if (e.errno() == Errno.ENOENT && negativeNanos > 0) {
+      if (e.errno() == Errno.ENOENT && negativeNanos > 0 && !files.namesMayChange(parent)) {
         return EntryReply.missing(negativeNanos);
       }
       throw e;
@@ -133,7 +176,7 @@ final class FilesystemAdapter implements Filesystem {
   public EntryReply symlink(Caller caller, long parent, byte[] name, byte[] target)
       throws ErrnoException {
     used();
-    return reply(credentials.as(caller, () -> files.symlink(parent, name, target)));
+    return reply(parent, credentials.as(caller, () -> files.symlink(parent, name, target)));
   }
 
   @Override
@@ -142,7 +185,8 @@ final class FilesystemAdapter implements Filesystem {
       throws ErrnoException {
     used();
     int masked = masked(parent, mode, umask);
-    return reply(credentials.as(caller, () -> files.makeNode(parent, name, masked, device)));
+    return reply(
+        parent, credentials.as(caller, () -> files.makeNode(parent, name, masked, device)));
   }
 
   @Override
@@ -150,7 +194,7 @@ final class FilesystemAdapter implements Filesystem {
       throws ErrnoException {
     used();
     int masked = masked(parent, mode, umask);
-    return reply(credentials.as(caller, () -> files.makeDirectory(parent, name, masked)));
+    return reply(parent, credentials.as(caller, () -> files.makeDirectory(parent, name, masked)));
   }
 
   /**
@@ -195,7 +239,7 @@ final class FilesystemAdapter implements Filesystem {
   public EntryReply link(Caller caller, long id, long newParent, byte[] newName)
       throws ErrnoException {
     used();
-    return reply(files.link(id, newParent, newName));
+    return reply(newParent, files.link(id, newParent, newName));
   }
 
   // Status.
@@ -301,7 +345,8 @@ final class FilesystemAdapter implements Filesystem {
       throws ErrnoException {
     used();
     int masked = masked(parent, mode, umask);
-    return created(credentials.as(caller, () -> files.create(parent, name, flags, masked)), flags);
+    return created(
+        parent, credentials.as(caller, () -> files.create(parent, name, flags, masked)), flags);
   }
 
   @Override
@@ -310,15 +355,15 @@ final class FilesystemAdapter implements Filesystem {
     used();
     int masked = masked(parent, mode, umask);
     return created(
-        credentials.as(caller, () -> files.createTemporary(parent, flags, masked)), flags);
+        parent, credentials.as(caller, () -> files.createTemporary(parent, flags, masked)), flags);
   }
 
-  private CreateReply created(Created made, int flags) {
+  private CreateReply created(long parent, Created made, int flags) {
     openHandles.incrementAndGet();
     if (options.keepCache()) {
       stamps.writes(made.entry().id(), made.handle());
     }
-    return new CreateReply(reply(made.entry()), new OpenReply(made.handle(), direct(flags)));
+    return new CreateReply(reply(parent, made.entry()), new OpenReply(made.handle(), direct(flags)));
   }
 
   @Override
@@ -458,7 +503,7 @@ final class FilesystemAdapter implements Filesystem {
         cookie,
         plus,
         (name, inode, type, next, entry) ->
-            sink.add(name, inode, type, next, entry == null ? null : reply(entry)));
+            sink.add(name, inode, type, next, entry == null ? null : reply(id, entry)));
   }
 
   @Override
@@ -481,6 +526,10 @@ final class FilesystemAdapter implements Filesystem {
     if (Arrays.equals(name, CAPABILITY) && !options.request().setUserId()) {
       // Asked for before every write; on a nosuid mount file capabilities mean nothing.
       throw new ErrnoException(Errno.ENODATA);
+    }
+    byte[] control = controlPath;
+    if (control != null && TreeControl.isAttribute(name)) {
+      return control.clone(); // overwritten once it has been sent
     }
     return files.getXattr(id, name);
   }

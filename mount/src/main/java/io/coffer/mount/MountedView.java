@@ -5,6 +5,7 @@ import io.coffer.fuse.MountException;
 import io.coffer.fuse.SessionOptions;
 import io.coffer.posix.Credentials;
 import io.coffer.vfs.PathTranslator;
+import io.coffer.vfs.PolicyFilesystem;
 import io.coffer.vfs.VirtualFilesystem;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -25,10 +26,26 @@ public final class MountedView {
 
   private final FuseMount mount;
   private final @Nullable ControlSocket controlSocket;
+  private final @Nullable TreeControl trees;
 
-  private MountedView(FuseMount mount, @Nullable ControlSocket controlSocket) {
+  private MountedView(
+      FuseMount mount, @Nullable ControlSocket controlSocket, @Nullable TreeControl trees) {
     this.mount = mount;
     this.controlSocket = controlSocket;
+    this.trees = trees;
+  }
+
+  /**
+   * Trees with policies, which are unlocked and locked while the view is mounted.
+   *
+   * @param metadata gives what the volume keeps of their keys
+   */
+  public record Trees(PolicyFilesystem files, Metadata metadata) {}
+
+  /** Gives the volume's metadata. */
+  public interface Metadata {
+    /** The present contents of the metadata's file. */
+    byte[] read() throws IOException;
   }
 
   /**
@@ -40,15 +57,29 @@ public final class MountedView {
   public static MountedView mount(
       VirtualFilesystem files, PathTranslator paths, MountOptions options)
       throws MountException, InterruptedException {
+    return mount(files, paths, options, null);
+  }
+
+  /** {@link #mount(VirtualFilesystem, PathTranslator, MountOptions)} with control of trees. */
+  public static MountedView mount(
+      VirtualFilesystem files, PathTranslator paths, MountOptions options, @Nullable Trees trees)
+      throws MountException, InterruptedException {
     boolean multiUser = options.request().allowOther() && Credentials.effectiveUid() == 0;
     var adapter = new FilesystemAdapter(files, options, new CallerCredentials(multiUser));
     ControlSocket socket = null;
+    TreeControl control = null;
     FuseMount mount = null;
     try {
       MountPointCheck.check(options);
       Path at = options.controlSocket();
       if (at != null) {
         socket = ControlSocket.open(at, paths);
+      }
+      if (trees != null) {
+        trees.files().setCache(adapter);
+        control =
+            TreeControl.open(trees.files(), trees.metadata()::read, options.request().allowOther());
+        adapter.setControlPath(control.path());
       }
       mount =
           FuseMount.mount(
@@ -63,7 +94,7 @@ public final class MountedView {
                   options.asynchronousRead(),
                   !options.request().setUserId(),
                   readerThreads()));
-      MountedView view = new MountedView(mount, socket);
+      MountedView view = new MountedView(mount, socket, control);
       Duration idle = options.idle();
       if (idle != null) {
         view.unmountWhenIdle(adapter, idle);
@@ -71,11 +102,17 @@ public final class MountedView {
       return view;
     } catch (IOException e) {
       throw new MountException(
-          "Cannot open the control socket " + options.controlSocket() + ": " + e.getMessage());
+          "Cannot open the control socket"
+              + (options.controlSocket() == null ? "" : " " + options.controlSocket())
+              + ": "
+              + e.getMessage());
     } finally {
       if (mount == null) {
         if (socket != null) {
           socket.close();
+        }
+        if (control != null) {
+          control.close();
         }
         adapter.close();
       }
@@ -120,9 +157,7 @@ public final class MountedView {
   /** Waits until the view has been unmounted and everything is written and closed. */
   public void awaitUnmount() throws InterruptedException {
     mount.session().awaitEnd();
-    if (controlSocket != null) {
-      controlSocket.close();
-    }
+    closeSockets();
   }
 
   /**
@@ -139,10 +174,17 @@ public final class MountedView {
     while (!mount.session().hasEnded() && System.nanoTime() < deadline) {
       TimeUnit.MILLISECONDS.sleep(5);
     }
+    closeSockets();
+    return mount.session().hasEnded();
+  }
+
+  private void closeSockets() {
     if (controlSocket != null) {
       controlSocket.close();
     }
-    return mount.session().hasEnded();
+    if (trees != null) {
+      trees.close();
+    }
   }
 
   /** Unmounts whatever view is mounted at a path; false if it was in use and has been detached. */

@@ -73,6 +73,12 @@ final class Numbers {
   static final int SETXATTR = number(188, 5);
   static final int SOCKET = number(41, 198);
   static final int SOCKETPAIR = number(53, 199);
+  static final int ACCEPT4 = number(288, 242);
+  static final int SHUTDOWN = number(48, 210);
+  static final int BIND = number(49, 200);
+  static final int LISTEN = number(50, 201);
+  static final int SETSOCKOPT = number(54, 208);
+  static final int GETSOCKOPT = number(55, 209);
   static final int STATX = number(332, 291);
   static final int SYMLINKAT = number(266, 36);
   static final int SYNCFS = number(306, 267);

@@ -3,9 +3,11 @@ package io.coffer.vfs;
 import io.coffer.crypto.SecretBytes;
 import io.coffer.format.NameCodec;
 import io.coffer.format.PlainFormat;
+import io.coffer.format.fscrypt.ContentsMode;
 import io.coffer.format.fscrypt.FscryptContext;
 import io.coffer.format.fscrypt.FscryptMasterKey;
 import io.coffer.format.fscrypt.FscryptPolicy;
+import io.coffer.format.fscrypt.NamesMode;
 import io.coffer.posix.Errno;
 import io.coffer.posix.ErrnoException;
 import io.coffer.posix.FileStatus;
@@ -76,7 +78,44 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
    *
    * @param policy null in a tree without policy
    */
-  public record TreeState(@Nullable FscryptPolicy policy, KeyStatus status) {}
+  public record TreeState(@Nullable FscryptPolicy policy, KeyStatus status) {
+    /** Has it a policy? */
+    public boolean isEncrypted() {
+      return policy != null;
+    }
+
+    private FscryptPolicy known() {
+      if (policy == null) {
+        throw new IllegalStateException("a tree without policy");
+      }
+      return policy;
+    }
+
+    /** Name of the contents mode. */
+    public String contents() {
+      return known().contents().name();
+    }
+
+    /** Name of the names mode. */
+    public String names() {
+      return known().names().name();
+    }
+
+    /** To what names are padded. */
+    public int padding() {
+      return known().padding();
+    }
+
+    /** Bytes of a data unit. */
+    public int dataUnitBytes() {
+      return known().dataUnitBytes();
+    }
+
+    /** Identifier of the master key. */
+    public byte[] identifier() {
+      return known().masterKeyIdentifier();
+    }
+  }
 
   private static final Cache NOBODY =
       new Cache() {
@@ -173,6 +212,19 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
     // Names that were looked up without the key stand for nothing any more.
     known.forEach(Known::forget);
     return identifier;
+  }
+
+  /**
+   * {@link #unlock(int, SecretBytes)} with a key that is overwritten with zeros.
+   *
+   * @throws ErrnoException EINVAL if it is shorter or longer
+   */
+  public byte[] unlock(int user, byte[] raw) throws ErrnoException {
+    try (SecretBytes key = SecretBytes.take(raw)) {
+      return unlock(user, key);
+    } catch (IllegalArgumentException e) {
+      throw new ErrnoException(Errno.EINVAL, e.getMessage());
+    }
   }
 
   /**
@@ -434,6 +486,54 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
     }
   }
 
+  /**
+   * {@link #setPolicy(int, byte[], FscryptPolicy)} with modes by their names.
+   *
+   * @throws ErrnoException also EINVAL for modes that there are not, or that do not go together
+   */
+  public void setPolicy(
+      int user, byte[] path, String contents, String names, int padding, byte[] identifier)
+      throws ErrnoException {
+    FscryptPolicy policy;
+    try {
+      policy =
+          new FscryptPolicy(
+              ContentsMode.valueOf(contents),
+              NamesMode.valueOf(names),
+              padding,
+              FscryptPolicy.DEFAULT_LOG2_DATA_UNIT_SIZE,
+              identifier);
+    } catch (IllegalArgumentException e) {
+      throw new ErrnoException(Errno.EINVAL, e.getMessage());
+    }
+    setPolicy(user, path, policy);
+  }
+
+  /**
+   * Can this store keep what the format needs?
+   *
+   * @throws ErrnoException EOPNOTSUPP if it has no user attributes; the message says so
+   */
+  public static void checkStore(Store store) throws ErrnoException {
+    StoreDirectory root = store.root();
+    try {
+      root.setXattr(StoreDirectory.SELF, PROBE, new byte[] {1}, 0);
+      root.removeXattr(StoreDirectory.SELF, PROBE);
+    } catch (ErrnoException e) {
+      if (e.errno() == Errno.EOPNOTSUPP || e.errno() == Errno.ENOSYS) {
+        throw new ErrnoException(
+            Errno.EOPNOTSUPP,
+            store.description()
+                + " is on a filesystem without user extended attributes, where encryption contexts"
+                + " and real sizes cannot be kept");
+      }
+      throw e;
+    }
+  }
+
+  private static final byte[] PROBE =
+      "user.fscrypt.probe".getBytes(java.nio.charset.StandardCharsets.US_ASCII);
+
   private void setPolicy(int user, Inode inode, FscryptPolicy policy) throws ErrnoException {
     if (!inode.isDirectory()) {
       throw new ErrnoException(Errno.ENOTDIR);
@@ -480,10 +580,23 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
   private static final int XATTR_CREATE = 1;
 
   /**
-   * Gives the root a policy, so that everything in the volume is encrypted; for tests of programs.
-   * The root must be empty but for the volume's own files, or have this policy.
+   * Gives the root a policy, so that everything in the volume is encrypted, with a key that is no
+   * secret; to test programs (the kernel's mount option test_dummy_encryption).
+   *
+   * @throws ErrnoException ENOTEMPTY if the root has entries and not this policy
    */
-  public void encryptRoot(FscryptPolicy policy) throws ErrnoException {
+  public void encryptEverythingForTests() throws ErrnoException {
+    volume.checkWritable();
+    byte[] raw = new byte[FscryptMasterKey.MAX_BYTES];
+    Arrays.fill(raw, (byte) 0x7e);
+    byte[] identifier = unlock(0, raw);
+    var policy =
+        new FscryptPolicy(
+            ContentsMode.AES_256_XTS,
+            NamesMode.AES_256_CTS,
+            TEST_PADDING,
+            FscryptPolicy.DEFAULT_LOG2_DATA_UNIT_SIZE,
+            identifier);
     keyChange.writeLock().lock();
     try {
       setPolicy(0, volume.table.root(), policy);
@@ -491,6 +604,8 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
       keyChange.writeLock().unlock();
     }
   }
+
+  private static final int TEST_PADDING = 32;
 
   @Override
   public boolean namesMayChange(long directory) {

@@ -1,0 +1,121 @@
+package io.coffer.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Commands on a mounted volume of the format fscrypt. */
+@DisplayName("With a volume of the format fscrypt")
+class PolicyCommandsTest {
+  @TempDir private Path temporary = Path.of("");
+  private Path volume = Path.of("");
+  private Path view = Path.of("");
+  private Path password = Path.of("");
+
+  @BeforeEach
+  void make() throws IOException {
+    volume = Files.createDirectory(temporary.resolve("volume"));
+    view = Files.createDirectory(temporary.resolve("view"));
+    password = Files.writeString(temporary.resolve("password"), "secret\n");
+    Run run =
+        ok(
+            "init",
+            "--format",
+            "fscrypt",
+            "--scrypt-log-n",
+            10,
+            "--password-file",
+            password,
+            volume);
+    assertTrue(run.err().contains("coffer policy set"), run.err());
+  }
+
+  @AfterEach
+  void unmount() throws IOException {
+    if (Files.readString(Path.of("/proc/self/mountinfo")).contains(view.toString())) {
+      ok("unmount", view);
+    }
+  }
+
+  private static Run ok(Object... args) {
+    Run run = Run.coffer(args);
+    assertEquals(0, run.exitCode(), run.err());
+    return run;
+  }
+
+  @Test
+  void directoriesAreEncryptedLockedAndUnlocked() throws IOException {
+    ok("mount", volume, view);
+    Path tree = Files.createDirectory(view.resolve("tree"));
+    assertEquals(11, Run.coffer("policy", "set", tree).exitCode());
+    ok("unlock", "--password-file", password, view);
+    ok("policy", "set", "--names", "aes-256-hctr2", "--padding", 16, tree);
+    assertTrue(ok("policy", "show", tree).out().contains("aes-256-hctr2, padded to 16"));
+    Files.writeString(tree.resolve("file"), "text");
+    assertTrue(
+        ok("status", "--json", tree.resolve("file")).out().contains("\"status\":\"present\""));
+    assertEquals("is not encrypted", ok("status", view).out().strip().replaceAll(".*view ", ""));
+    try (var open = Files.newInputStream(tree.resolve("file"))) {
+      Run locked = ok("lock", tree);
+      assertTrue(locked.err().contains("tree/file (process "), locked.err());
+      assertEquals(-1, firstByte(open));
+    }
+    assertFalse(Files.exists(tree.resolve("file")));
+    assertTrue(ok("status", tree).out().contains("locked"));
+    assertTrue(ok("keys", view).out().contains("  absent"));
+    assertTrue(ok("keys", "--json", view).out().contains("\"users\":[]"));
+    ok("unlock", "--password-file", password, tree);
+    assertEquals("text", Files.readString(tree.resolve("file")));
+    ok("lock", "--lazy", view);
+    assertFalse(Files.exists(tree.resolve("file")));
+  }
+
+  private static int firstByte(java.io.InputStream open) {
+    try {
+      return open.read();
+    } catch (IOException e) {
+      return -1;
+    }
+  }
+
+  @Test
+  void aPasswordAtMountUnlocksAndAWrongOneDoesNot() throws IOException {
+    ok("mount", "--password-file", password, volume, view);
+    assertTrue(ok("keys", view).out().contains("  present"));
+    Path wrong = Files.writeString(temporary.resolve("wrong"), "other\n");
+    assertEquals(12, Run.coffer("unlock", "--password-file", wrong, view).exitCode());
+    Path key = Files.write(temporary.resolve("key"), new byte[40]);
+    ok("unlock", "--key-file", key, view);
+    assertEquals(2, ok("keys", view).lines().count());
+  }
+
+  @Test
+  void everythingIsEncryptedForTestsIfThatIsWanted() throws IOException {
+    ok("mount", "--test-dummy-encryption", volume, view);
+    Files.writeString(view.resolve("file"), "text");
+    assertTrue(ok("status", view).out().contains("unlocked"));
+    assertFalse(Files.exists(volume.resolve("file")));
+  }
+
+  @Test
+  void commandsForOthersSayWhatItIs() throws IOException {
+    Run info = Run.coffer("info", volume);
+    assertEquals(8, info.exitCode());
+    assertTrue(info.err().contains("format fscrypt"), info.err());
+    assertEquals(1, Run.coffer("status", temporary).exitCode());
+    assertEquals(1, Run.coffer("unlock", temporary.resolve("none")).exitCode());
+    assertEquals(1, Run.coffer("mount", "--reverse", volume, view).exitCode());
+    assertEquals(
+        7,
+        Run.coffer("init", "--format", "fscrypt", "--password-file", password, volume).exitCode());
+  }
+}

@@ -1,0 +1,470 @@
+package io.coffer.mount;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.coffer.posix.Errno;
+import io.coffer.posix.ErrnoException;
+import io.coffer.posix.Flags;
+import io.coffer.posix.Linux;
+import io.coffer.store.LocalStore;
+import io.coffer.vfs.EncryptedFilesystem;
+import io.coffer.vfs.PolicyFilesystem;
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.lang.foreign.Arena;
+import java.lang.foreign.ValueLayout;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.channels.Channels;
+import java.nio.channels.FileChannel;
+import java.nio.channels.SocketChannel;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Random;
+import java.util.TreeSet;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Nested;
+import org.junit.jupiter.api.Test;
+
+/**
+ * What the kernel's own tests of fscrypt (xfstests, group encrypt) and Lustre's (sanity-sec) ask
+ * for, on a real mount.
+ */
+@DisplayName("Trees with policies in a mounted view")
+class TreesTest {
+  private Path base = Path.of("/");
+  private Path view = Path.of("/");
+  private Path tree = Path.of("/");
+  private @Nullable LocalStore store;
+  private @Nullable PolicyFilesystem files;
+  private @Nullable MountedView mounted;
+  private byte[] identifier = {};
+
+  @BeforeEach
+  void mount() throws Exception {
+    base = Files.createTempDirectory("coffer-trees-test-");
+    Files.createDirectory(base.resolve("store"));
+    view = Files.createDirectory(base.resolve("view"));
+    store = LocalStore.open(base.resolve("store"));
+    files = new PolicyFilesystem(store, EncryptedFilesystem.Options.defaults(), null);
+    var options = new TestView.Options();
+    options.timeout = Duration.ofSeconds(100);
+    var trees = new MountedView.Trees(files, () -> "{}".getBytes(UTF_8));
+    mounted = MountedView.mount(files, files, TestView.mountOptions(view, options), trees);
+    identifier = unlock(1);
+    tree = Files.createDirectory(view.resolve("tree"));
+    setPolicy("tree", identifier);
+  }
+
+  @AfterEach
+  void unmount() throws Exception {
+    if (mounted != null && store != null) {
+      mounted.unmount();
+      mounted.awaitUnmount();
+      store.close();
+    }
+    try (Stream<Path> all = Files.walk(base)) {
+      for (Path each : all.sorted(java.util.Comparator.reverseOrder()).toList()) {
+        Files.delete(each);
+      }
+    }
+  }
+
+  private PolicyFilesystem files() {
+    return java.util.Objects.requireNonNull(files);
+  }
+
+  private byte[] unlock(int seed) throws ErrnoException {
+    byte[] raw = new byte[64];
+    Arrays.fill(raw, (byte) seed);
+    return files().unlock(0, raw);
+  }
+
+  private void lock(boolean strict) throws ErrnoException {
+    files().lock(0, identifier, false, strict);
+  }
+
+  private void setPolicy(String path, byte[] key) throws ErrnoException {
+    files().setPolicy(0, path.getBytes(UTF_8), "AES_256_XTS", "AES_256_CTS", 32, key);
+  }
+
+  private static byte[] random(int length) {
+    byte[] bytes = new byte[length];
+    new Random(length).nextBytes(bytes);
+    return bytes;
+  }
+
+  private static List<Path> entries(Path directory) throws IOException {
+    try (Stream<Path> all = Files.list(directory)) {
+      return all.sorted().toList();
+    }
+  }
+
+  private static void assertNoKey(org.junit.jupiter.api.function.Executable operation) {
+    String message = assertThrows(FileSystemException.class, operation).getMessage();
+    assertTrue(message.contains("Required key not available"), message);
+  }
+
+  @Test
+  @DisplayName("are seen again at once when unlocked, no name stale (generic/429)")
+  void namesAreRevalidated() throws Exception {
+    Files.write(tree.resolve("file"), random(5000));
+    Files.createDirectory(tree.resolve("dir"));
+    Files.write(tree.resolve("dir/inner"), random(10));
+    Files.createSymbolicLink(tree.resolve("link"), Path.of("file"));
+    lock(true);
+    assertFalse(Files.exists(tree.resolve("file")));
+    assertFalse(Files.exists(tree.resolve("dir/inner")));
+    List<Path> locked = entries(tree);
+    for (Path each : locked) {
+      assertTrue(Files.exists(each, java.nio.file.LinkOption.NOFOLLOW_LINKS));
+    }
+    unlock(1);
+    assertArrayEquals(random(5000), Files.readAllBytes(tree.resolve("file")));
+    assertArrayEquals(random(10), Files.readAllBytes(tree.resolve("dir/inner")));
+    assertEquals(Path.of("file"), Files.readSymbolicLink(tree.resolve("link")));
+    assertEquals(4, Files.size(tree.resolve("link")) == 5000 ? 4 : -1);
+    for (Path each : locked) {
+      assertFalse(Files.exists(each, java.nio.file.LinkOption.NOFOLLOW_LINKS), each.toString());
+    }
+    assertEquals(List.of("dir", "file", "link"), names(tree));
+  }
+
+  private static List<String> names(Path directory) throws IOException {
+    return entries(directory).stream().map(each -> each.getFileName().toString()).toList();
+  }
+
+  @Test
+  @DisplayName("can be listed and removed, and nothing else, when locked (generic/397, 419)")
+  void lockedTree() throws Exception {
+    Files.write(tree.resolve("n".repeat(255)), random(10));
+    Files.createDirectory(tree.resolve("dir"));
+    Files.write(tree.resolve("dir/inner"), random(10));
+    lock(true);
+    assertEquals(2, entries(tree).size());
+    Path directory = entries(tree).stream().filter(Files::isDirectory).findFirst().orElseThrow();
+    Path file = entries(tree).stream().filter(Files::isRegularFile).findFirst().orElseThrow();
+    assertEquals(10, Files.size(file));
+    assertNoKey(() -> Files.readAllBytes(file));
+    assertNoKey(() -> Files.write(tree.resolve("new"), new byte[0]));
+    assertNoKey(() -> Files.createDirectory(tree.resolve("new")));
+    assertNoKey(() -> Files.createSymbolicLink(tree.resolve("new"), Path.of("x")));
+    assertNoKey(() -> Files.createLink(tree.resolve("new"), file));
+    assertNoKey(() -> Files.move(file, tree.resolve("new")));
+    assertEquals(2, entries(tree).size());
+    Files.delete(file);
+    Files.delete(entries(directory).getFirst());
+    Files.delete(directory);
+    assertEquals(List.of(), entries(tree));
+    Files.delete(tree);
+    Files.createDirectory(tree);
+  }
+
+  @Test
+  @DisplayName("never give two entries one name, however a lock races with creation (generic/621)")
+  void noDuplicateNames() throws Exception {
+    var stop = new AtomicBoolean();
+    var fault = new AtomicReference<@Nullable Throwable>();
+    Thread keys =
+        Thread.ofPlatform()
+            .start(() -> {
+              try {
+                while (!stop.get()) {
+                  files().lock(0, identifier, false, true);
+                  unlock(1);
+                }
+              } catch (ErrnoException e) {
+                fault.set(e);
+              }
+            });
+    for (int round = 0; round < 300; round++) {
+      try {
+        Files.createDirectory(tree.resolve("name"));
+      } catch (FileSystemException e) {
+        // It is there, or there is no key.
+      }
+    }
+    stop.set(true);
+    keys.join();
+    assertEquals(null, fault.get());
+    assertTrue(names(tree).size() <= 1, names(tree).toString());
+  }
+
+  @Test
+  @DisplayName("lose no write that was accepted, however a lock races with it (generic/595)")
+  void noLostWrites() throws Exception {
+    var stop = new AtomicBoolean();
+    var fault = new AtomicReference<@Nullable Throwable>();
+    Thread keys =
+        Thread.ofPlatform()
+            .start(() -> {
+              try {
+                while (!stop.get()) {
+                  files().lock(0, identifier, false, true);
+                  unlock(1);
+                }
+              } catch (ErrnoException e) {
+                fault.set(e);
+              }
+            });
+    Path file = tree.resolve("file");
+    byte last = 0;
+    for (int round = 1; round <= 300; round++) {
+      byte[] content = new byte[6000];
+      Arrays.fill(content, (byte) round);
+      try (var channel =
+          FileChannel.open(file, StandardOpenOption.WRITE, StandardOpenOption.CREATE)) {
+        ByteBuffer buffer = ByteBuffer.wrap(content);
+        while (buffer.hasRemaining()) {
+          channel.write(buffer);
+        }
+        channel.force(false);
+        last = (byte) round;
+      } catch (IOException e) {
+        // Not accepted; it may have been written in part all the same.
+        last = 0;
+      }
+    }
+    stop.set(true);
+    keys.join();
+    assertEquals(null, fault.get());
+    if (last == 0) {
+      byte[] content = new byte[6000];
+      Arrays.fill(content, (byte) 77);
+      Files.write(file, content);
+      last = 77;
+    }
+    byte[] found = Files.readAllBytes(file);
+    assertEquals(6000, found.length);
+    for (byte each : found) {
+      assertEquals(last, each);
+    }
+  }
+
+  @Nested
+  @DisplayName("while a file is open")
+  class OpenFiles {
+    @Test
+    void strictLockEndsItsUseAndKeepsWhatWasMapped() throws Exception {
+      Path path = tree.resolve("file");
+      Files.write(path, new byte[8192]);
+      try (var file = new RandomAccessFile(path.toFile(), "rw");
+          Arena arena = Arena.ofConfined()) {
+        // An arena ends the mapping, which would keep the view in use.
+        var map = file.getChannel().map(FileChannel.MapMode.READ_WRITE, 0, 8192, arena);
+        map.set(ValueLayout.JAVA_BYTE, 5000, (byte) 42);
+        lock(true);
+        assertThrows(IOException.class, file::read);
+        assertThrows(IOException.class, () -> file.write(1));
+        unlock(1);
+        assertEquals(42, Files.readAllBytes(path)[5000]);
+      }
+    }
+
+    @Test
+    @DisplayName("lazy lock lets it be used until it is closed (generic/580)")
+    void lazyLock() throws Exception {
+      Path path = tree.resolve("file");
+      Files.write(path, random(8192));
+      try (var file = new RandomAccessFile(path.toFile(), "rw")) {
+        lock(false);
+        byte[] found = new byte[8192];
+        file.readFully(found);
+        assertArrayEquals(random(8192), found);
+        assertThrows(NoSuchFileException.class, () -> Files.readAllBytes(path));
+        assertEquals(
+            PolicyFilesystem.KeyStatus.INCOMPLETELY_REMOVED,
+            files().tree("tree".getBytes(UTF_8)).status());
+      }
+      unlock(1);
+      assertArrayEquals(random(8192), Files.readAllBytes(path));
+    }
+  }
+
+  @Test
+  @DisplayName("let mv copy between trees (generic/398, sanity-sec 47)")
+  void movingBetweenTrees() throws Exception {
+    Files.createDirectory(view.resolve("second"));
+    setPolicy("second", unlock(2));
+    Files.write(tree.resolve("file"), random(5000));
+    Process mv =
+        new ProcessBuilder("mv", tree + "/file", view + "/second/moved").inheritIO().start();
+    assertEquals(0, mv.waitFor());
+    assertArrayEquals(random(5000), Files.readAllBytes(view.resolve("second/moved")));
+    assertFalse(Files.exists(tree.resolve("file")));
+    assertThrows(
+        FileSystemException.class,
+        () -> Files.createLink(tree.resolve("linked"), view.resolve("second/moved")));
+  }
+
+  @Test
+  @DisplayName("are incompressible in the store, names and zeros alike (generic/399, 613)")
+  void incompressible() throws Exception {
+    for (int i = 0; i < 20; i++) {
+      Files.write(tree.resolve("file" + i), new byte[65536]);
+    }
+    var deflater = new java.util.zip.Deflater();
+    long compressed = 0;
+    long all = 0;
+    byte[] out = new byte[1 << 20];
+    var units = new TreeSet<String>();
+    for (Path each : entries(base.resolve("store/tree"))) {
+      byte[] content = Files.readAllBytes(each);
+      for (int i = 0; i < content.length; i += 4096) {
+        assertTrue(units.add(HexFormat.of().formatHex(content, i, i + 16)), "a unit twice");
+      }
+      deflater.setInput(content);
+      deflater.finish();
+      compressed += deflater.deflate(out);
+      all += content.length;
+      deflater.reset();
+    }
+    deflater.end();
+    assertTrue(compressed >= all, compressed + " of " + all);
+  }
+
+  @Test
+  @DisplayName("keep holes, and sizes within a data unit (sanity-sec 38 to 40, 48)")
+  void sizesAndHoles() throws Exception {
+    Path path = tree.resolve("file");
+    var expected = new ArrayList<Integer>();
+    try (var file = new RandomAccessFile(path.toFile(), "rw")) {
+      file.seek(10 << 20);
+      file.write(random(100));
+      expected.add((10 << 20) + 100);
+      assertEquals((10 << 20) + 100, file.length());
+      file.setLength(5000);
+      file.setLength(9000);
+      file.seek(4000);
+      file.write(random(13));
+      for (int size : new int[] {8999, 4096, 4099, 17, 16, 15, 4096 * 3, 1}) {
+        file.setLength(size);
+        assertEquals(size, file.length());
+        assertEquals(size, Files.readAllBytes(path).length);
+      }
+    }
+    Path stored = entries(base.resolve("store/tree")).getFirst();
+    assertEquals(4096, Files.size(stored));
+    Path sparse = tree.resolve("sparse");
+    try (var file = new RandomAccessFile(sparse.toFile(), "rw")) {
+      file.seek(100 << 20);
+      file.write(1);
+    }
+    Object blocks = Files.getAttribute(sparse, "unix:size");
+    assertEquals((100L << 20) + 1, blocks);
+    try (Stream<Path> all = Files.list(base.resolve("store/tree"))) {
+      for (Path each : all.toList()) {
+        int descriptor =
+            Linux.open(Flags.AT_FDCWD, each.toString().getBytes(UTF_8), Flags.O_RDONLY, 0);
+        assertTrue(Linux.status(descriptor).blocks() < 1000, "a hole was filled");
+        Linux.close(descriptor);
+      }
+    }
+  }
+
+  @Nested
+  @DisplayName("are controlled by a socket")
+  class Control {
+    private Path socket() throws ErrnoException {
+      byte[] at = view.toString().getBytes(UTF_8);
+      int descriptor = Linux.open(Flags.AT_FDCWD, at, Flags.O_RDONLY, 0);
+      try {
+        byte[] path = Linux.getXattr(descriptor, TreeControl.ATTRIBUTE);
+        return Path.of(new String(java.util.Objects.requireNonNull(path), UTF_8));
+      } finally {
+        Linux.close(descriptor);
+      }
+    }
+
+    private String ask(String request, byte... secret) throws IOException {
+      try (var channel = SocketChannel.open(StandardProtocolFamily.UNIX)) {
+        channel.connect(UnixDomainSocketAddress.of(socket()));
+        channel.write(ByteBuffer.wrap((request + "\n").getBytes(UTF_8)));
+        channel.write(ByteBuffer.wrap(secret));
+        return new String(Channels.newInputStream(channel).readAllBytes(), UTF_8).strip();
+      }
+    }
+
+    private String hex(String text) {
+      return HexFormat.of().formatHex(text.getBytes(UTF_8));
+    }
+
+    @Test
+    void whichTellsOfTreesAndKeysAndTakesThem() throws Exception {
+      String id = HexFormat.of().formatHex(identifier);
+      String status = ask("{\"op\":\"status\",\"path\":\"" + hex("tree") + "\"}");
+      assertTrue(status.contains("\"identifier\":\"" + id + "\",\"status\":\"present\""), status);
+      assertEquals("{\"encrypted\":false}", ask("{\"op\":\"status\",\"path\":\"\"}"));
+      assertEquals(
+          "{\"otherUsers\":false,\"busyFiles\":[]}",
+          ask("{\"op\":\"lock\",\"identifier\":\"" + id + "\"}"));
+      assertTrue(
+          ask("{\"op\":\"lock\",\"identifier\":\"" + id + "\"}")
+              .startsWith("{\"error\":" + Errno.ENOKEY));
+      byte[] raw = new byte[64];
+      Arrays.fill(raw, (byte) 1);
+      assertEquals(
+          "{\"identifier\":\"" + id + "\"}", ask("{\"op\":\"unlock\",\"secret\":\"64\"}", raw));
+      String keys = ask("{\"op\":\"keys\"}");
+      assertTrue(keys.contains("\"status\":\"present\",\"users\":[0]"), keys);
+      assertEquals("{\"metadata\":\"{}\"}", ask("{\"op\":\"metadata\"}"));
+    }
+
+    @Test
+    void whichRefusesWhatIsNoRequest() throws Exception {
+      for (String each :
+          List.of(
+              "",
+              "x",
+              "[]",
+              "{}",
+              "{\"op\":1}",
+              "{\"op\":\"status\"}",
+              "{\"op\":\"status\",\"path\":\"zz\"}",
+              "{\"op\":\"unlock\",\"secret\":\"-1\"}",
+              "{\"op\":\"unlock\",\"secret\":\"65\"}",
+              "{\"op\":\"unlock\",\"secret\":\"0\"}",
+              "{\"op\":\"setPolicy\",\"path\":\"\"}")) {
+        assertTrue(ask(each).startsWith("{\"error\":" + Errno.EINVAL), each + ": " + ask(each));
+      }
+      assertTrue(ask("{\"op\":\"other\"}").startsWith("{\"error\":" + Errno.EOPNOTSUPP));
+    }
+
+    @Test
+    void whichSetsPolicies() throws Exception {
+      Files.createDirectory(view.resolve("new"));
+      String request =
+          "{\"op\":\"setPolicy\",\"path\":\""
+              + hex("new")
+              + "\",\"contents\":\"AES_256_XTS\",\"names\":\"AES_256_HCTR2\",\"padding\":\"16\","
+              + "\"identifier\":\""
+              + HexFormat.of().formatHex(identifier)
+              + "\"}";
+      assertEquals("{}", ask(request));
+      assertEquals("{}", ask(request));
+      assertTrue(ask(request.replace("\"16\"", "\"4\"")).startsWith("{\"error\":" + Errno.EEXIST));
+      assertTrue(ask(request.replace("\"16\"", "\"5\"")).startsWith("{\"error\":" + Errno.EINVAL));
+      assertTrue(ask(request.replace(hex("new"), "")).startsWith("{\"error\":" + Errno.EPERM));
+    }
+  }
+}
