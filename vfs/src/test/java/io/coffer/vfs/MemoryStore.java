@@ -30,7 +30,8 @@ import org.jspecify.annotations.Nullable;
  * else is lost in a power failure: of a file that was never synced only its size is left.
  *
  * <p>Crashes on demand: the n-th change throws {@link Crash}, and so does every call after it. Not
- * thread-safe. Locks are always free, nobody is denied anything, and there are no attributes.
+ * thread-safe. Locks are always free, nobody is denied anything. Extended attributes are
+ * never lost.
  */
 final class MemoryStore implements Store {
   /** The process has been killed, or the power has gone. */
@@ -45,6 +46,7 @@ final class MemoryStore implements Store {
     byte[] content = {};
     byte @Nullable [] syncedContent;
     boolean dirty = true;
+    final TreeMap<String, byte[]> attributes = new TreeMap<>();
     TreeMap<String, Node> entries = new TreeMap<>();
     TreeMap<String, Node> syncedEntries = new TreeMap<>();
 
@@ -103,6 +105,7 @@ final class MemoryStore implements Store {
     Node copy = new Node(node.inode, node.mode);
     copies.put(node, copy);
     copy.links = node.links;
+    copy.attributes.putAll(node.attributes);
     byte[] synced = node.syncedContent;
     if (!syncedOnly || !node.dirty) {
       copy.content = node.content.clone();
@@ -165,6 +168,17 @@ final class MemoryStore implements Store {
         time,
         time,
         new Timestamp(node.inode, 0));
+  }
+
+  private byte @Nullable [] getXattr(Node node, byte[] attribute) {
+    check();
+    byte[] value = node.attributes.get(text(attribute));
+    return value == null ? null : value.clone();
+  }
+
+  private void setXattr(Node node, byte[] attribute, byte[] value) {
+    change();
+    node.attributes.put(text(attribute), value.clone());
   }
 
   @Override
@@ -373,13 +387,13 @@ final class MemoryStore implements Store {
 
     @Override
     public byte @Nullable [] getXattr(byte[] name, byte[] attribute) throws ErrnoException {
-      throw new ErrnoException(Errno.EOPNOTSUPP);
+      return MemoryStore.this.getXattr(get(name), attribute);
     }
 
     @Override
     public void setXattr(byte[] name, byte[] attribute, byte[] value, int flags)
         throws ErrnoException {
-      throw new ErrnoException(Errno.EOPNOTSUPP);
+      MemoryStore.this.setXattr(get(name), attribute, value);
     }
 
     @Override
@@ -532,7 +546,14 @@ final class MemoryStore implements Store {
 
     @Override
     public void allocate(int mode, long offset, long length) throws ErrnoException {
-      throw new ErrnoException(Errno.EOPNOTSUPP);
+      if ((mode & Flags.FALLOC_FL_PUNCH_HOLE) == 0) {
+        throw new ErrnoException(Errno.EOPNOTSUPP);
+      }
+      change();
+      node.dirty = true;
+      int from = (int) Math.min(offset, node.content.length);
+      int to = (int) Math.min(offset + length, node.content.length);
+      Arrays.fill(node.content, from, to, (byte) 0);
     }
 
     @Override
@@ -561,12 +582,12 @@ final class MemoryStore implements Store {
 
     @Override
     public byte @Nullable [] getXattr(byte[] attribute) throws ErrnoException {
-      throw new ErrnoException(Errno.EOPNOTSUPP);
+      return MemoryStore.this.getXattr(node, attribute);
     }
 
     @Override
     public void setXattr(byte[] attribute, byte[] value, int flags) throws ErrnoException {
-      throw new ErrnoException(Errno.EOPNOTSUPP);
+      MemoryStore.this.setXattr(node, attribute, value);
     }
 
     @Override
