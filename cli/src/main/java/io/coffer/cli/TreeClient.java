@@ -311,8 +311,8 @@ final class TreeClient {
         }
         yield all;
       }
-      case VALUE_TRUE -> Boolean.TRUE;
-      case VALUE_FALSE -> Boolean.FALSE;
+      case VALUE_TRUE -> true;
+      case VALUE_FALSE -> false;
       case null, default -> parser.getString();
     };
   }
