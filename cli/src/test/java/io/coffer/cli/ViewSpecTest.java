@@ -53,7 +53,9 @@ class ViewSpecTest {
     assertEquals(SPEC, request.spec());
     try (var masterKey = request.masterKey()) {
       assertEquals(
-          -1, masterKey.<Integer, RuntimeException>read(read -> Arrays.mismatch(read, key)));
+          -1,
+          java.util.Objects.requireNonNull(masterKey)
+              .<Integer, RuntimeException>read(read -> Arrays.mismatch(read, key)));
     }
   }
 

@@ -30,8 +30,8 @@ import org.jspecify.annotations.Nullable;
  * else is lost in a power failure: of a file that was never synced only its size is left.
  *
  * <p>Crashes on demand: the n-th change throws {@link Crash}, and so does every call after it. Not
- * thread-safe. Locks are always free, nobody is denied anything. Extended attributes are
- * never lost.
+ * thread-safe. Locks are always free, nobody is denied anything. Extended attributes are never
+ * lost.
  */
 final class MemoryStore implements Store {
   /** The process has been killed, or the power has gone. */

@@ -27,12 +27,12 @@ class PolicyCrashTest {
   private static final String LONG = "l".repeat(230);
   private static final int SIZE = 5000;
 
-  private interface Operation {
+  interface Operation {
     void run(PolicyFilesystem files, long tree, long file) throws ErrnoException;
   }
 
   /** A change to a tree that holds a file of 5000 bytes, one with a long name, and a directory. */
-  private enum Change {
+  enum Change {
     CREATE((files, tree, _) -> files.release(create(files, tree, "new"))),
     CREATE_WITH_LONG_NAME((files, tree, _) -> files.release(create(files, tree, LONG + "2"))),
     MAKE_DIRECTORY((files, tree, _) -> files.makeDirectory(tree, bytes("new"), 0755)),
@@ -56,7 +56,7 @@ class PolicyCrashTest {
     PUNCH_WITHIN_UNIT((files, _, file) -> punch(files, file, 1000, 2000)),
     PUNCH_TO_END((files, _, file) -> punch(files, file, 4096, 5000));
 
-
+    @SuppressWarnings("ImmutableEnumChecker") // what the constants do has no state
     final Operation operation;
 
     Change(Operation operation) {
@@ -74,8 +74,7 @@ class PolicyCrashTest {
     return bytes;
   }
 
-  private static long create(PolicyFilesystem files, long tree, String name)
-      throws ErrnoException {
+  private static long create(PolicyFilesystem files, long tree, String name) throws ErrnoException {
     return files.create(tree, bytes(name), Flags.O_RDWR | Flags.O_EXCL, 0644).handle();
   }
 
@@ -86,8 +85,7 @@ class PolicyCrashTest {
     files.release(handle);
   }
 
-  private static void truncate(PolicyFilesystem files, long file, long size)
-      throws ErrnoException {
+  private static void truncate(PolicyFilesystem files, long file, long size) throws ErrnoException {
     files.setAttributes(file, 0, new AttributeChanges(null, null, null, size, null, null));
   }
 
@@ -98,8 +96,7 @@ class PolicyCrashTest {
   }
 
   private static void allocate(
-      PolicyFilesystem files, long file, int mode, long offset, long length)
-      throws ErrnoException {
+      PolicyFilesystem files, long file, int mode, long offset, long length) throws ErrnoException {
     long handle = files.open(file, Flags.O_RDWR);
     files.allocate(handle, mode, offset, length);
     files.release(handle);
@@ -130,8 +127,7 @@ class PolicyCrashTest {
   }
 
   /** Every name of the tree with its contents, as text. */
-  private static SortedMap<String, String> snapshot(PolicyFilesystem files)
-      throws ErrnoException {
+  private static SortedMap<String, String> snapshot(PolicyFilesystem files) throws ErrnoException {
     var found = new TreeMap<String, String>();
     long tree = TestVolume.find(files, "tree").id();
     for (String each : TestVolume.names(files, tree)) {
