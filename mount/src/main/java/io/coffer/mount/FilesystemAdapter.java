@@ -363,7 +363,8 @@ final class FilesystemAdapter implements Filesystem, PolicyFilesystem.Cache {
     if (options.keepCache()) {
       stamps.writes(made.entry().id(), made.handle());
     }
-    return new CreateReply(reply(parent, made.entry()), new OpenReply(made.handle(), direct(flags)));
+    return new CreateReply(
+        reply(parent, made.entry()), new OpenReply(made.handle(), direct(flags)));
   }
 
   @Override
