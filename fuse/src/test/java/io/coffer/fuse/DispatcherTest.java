@@ -372,8 +372,11 @@ class DispatcherTest {
     @Test
     void endsWithEintrWhenTheInterruptionCameFirst() throws InterruptedException {
       assertEquals(null, ask(Opcode.INTERRUPT, 0, (long) UNIQUE));
-      waitForLock();
-      Answer answer = answers.poll(5, TimeUnit.SECONDS);
+      files.lockIsFree = false;
+      Answer answer = ask(Opcode.SETLKW, 8, 3L, 5L, 0L, 9L, 1, 77, 0, 0);
+      if (answer == null) {
+        answer = answers.poll(5, TimeUnit.SECONDS);
+      }
       assertTrue(answer != null && answer.error() == -Errno.EINTR);
     }
 
