@@ -4,6 +4,7 @@ import io.coffer.posix.Errno;
 import io.coffer.posix.ErrnoException;
 import io.coffer.posix.FileStatus;
 import io.coffer.posix.Flags;
+import io.coffer.posix.Timestamp;
 import io.coffer.store.LockType;
 import io.coffer.store.Store;
 import io.coffer.store.StoreDirectory;
@@ -137,8 +138,22 @@ public final class VolumeLease implements AutoCloseable {
 
   private static StoreFile open(Store store, byte[] name) throws ErrnoException {
     // Whoever may make files in the root of the volume may mount it.
-    int mode = store.root().status(StoreDirectory.SELF).mode() & 0666;
-    return store.root().openFile(name, Flags.O_RDWR | Flags.O_CREAT, mode | 0600);
+    FileStatus root = store.root().status(StoreDirectory.SELF);
+    int mode = root.mode() & 0666;
+    StoreFile file = store.root().openFile(name, Flags.O_RDWR | Flags.O_CREAT, mode | 0600);
+    restoreTime(store, root);
+    return file;
+  }
+
+  /** The root's time of modification is the user's: a mount is no change of the volume. */
+  private static void restoreTime(Store store, FileStatus before) {
+    try {
+      if (!store.root().status(StoreDirectory.SELF).modified().equals(before.modified())) {
+        store.root().changeTimes(StoreDirectory.SELF, Timestamp.OMIT, before.modified());
+      }
+    } catch (ErrnoException e) {
+      // Only its owner may set it.
+    }
   }
 
   private static boolean isCurrent(Store store, byte[] name, StoreFile file) throws ErrnoException {
@@ -273,7 +288,9 @@ public final class VolumeLease implements AutoCloseable {
     try (StoreFile closing = file) {
       closing.lock(LockType.EXCLUSIVE, REGISTRY, 1);
       if (holders().size() <= 1) {
+        FileStatus root = store.root().status(StoreDirectory.SELF);
         store.root().unlink(name);
+        restoreTime(store, root);
       } else {
         write(closing, record, "");
       }
