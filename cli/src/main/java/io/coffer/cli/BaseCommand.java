@@ -17,10 +17,15 @@ abstract class BaseCommand implements Callable<Integer> {
   /** Does the work; a return without exception is success unless the exit code says otherwise. */
   abstract ExitCode run() throws CommandException, VolumeException, FormatException, IOException;
 
+  /** {@link #run} for a command that ends with somebody else's exit code. */
+  int runForCode() throws CommandException, VolumeException, FormatException, IOException {
+    return run().number();
+  }
+
   @Override
   public final Integer call() throws CommandException, IOException {
     try {
-      return run().number();
+      return runForCode();
     } catch (VolumeException e) {
       throw CommandException.of(e);
     } catch (FormatException e) {

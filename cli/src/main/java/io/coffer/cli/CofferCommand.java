@@ -60,6 +60,10 @@ public final class CofferCommand implements Runnable {
       if (!one || name.equals(first)) {
         CommandLine subcommand = new CommandLine(command.get());
         standardOptions(subcommand);
+        if (name.equals(RunCommand.NAME)) {
+          // What follows is a command with options of its own.
+          subcommand.setStopAtPositional(true);
+        }
         root.addSubcommand(subcommand);
       }
     });
@@ -71,6 +75,7 @@ public final class CofferCommand implements Runnable {
     root.setOut(new PrintWriter(ui.out(), true, StandardCharsets.UTF_8));
     root.setErr(new PrintWriter(ui.err(), true, StandardCharsets.UTF_8));
     root.setUsageHelpAutoWidth(true);
+    root.setExpandAtFiles(false);
     root.setUnmatchedOptionsArePositionalParams(false);
     root.setParameterExceptionHandler(
         (e, args) -> Messages.usage(ui, e.getCommandLine().getCommandSpec(), e));
@@ -92,6 +97,9 @@ public final class CofferCommand implements Runnable {
     Map<String, Supplier<BaseCommand>> commands = new LinkedHashMap<>();
     commands.put("init", () -> new InitCommand(ui));
     commands.put("mount", () -> new MountCommand(ui));
+    commands.put(RunCommand.NAME, () -> new RunCommand(ui));
+    commands.put(AgentCommand.NAME, () -> new AgentCommand(ui));
+    commands.put(JobCommand.NAME, () -> new JobCommand(ui));
     commands.put("unmount", () -> new UnmountCommand(ui));
     commands.put("policy", () -> new PolicyCommand(ui));
     commands.put("unlock", () -> new UnlockCommand(ui));

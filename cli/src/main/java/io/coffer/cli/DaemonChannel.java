@@ -11,7 +11,6 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.lang.ProcessBuilder.Redirect;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -40,21 +39,7 @@ public final class DaemonChannel implements AutoCloseable {
    * @param title what a listing of processes shall show: volume and mount point
    */
   public static DaemonChannel start(List<String> title) throws CommandException {
-    List<String> command = new ArrayList<>();
-    String launcher = System.getProperty("coffer.launcher");
-    if (launcher != null) {
-      command.add(launcher);
-    } else {
-      command.addAll(
-          List.of(
-              System.getProperty("java.home") + "/bin/java",
-              "--enable-native-access=ALL-UNNAMED",
-              "-XX:+UseSerialGC",
-              "-cp",
-              System.getProperty("java.class.path"),
-              Main.class.getName()));
-    }
-    command.add(Daemon.NAME);
+    List<String> command = OwnProgram.command(Daemon.NAME);
     command.addAll(title);
     ProcessBuilder builder =
         new ProcessBuilder(command)

@@ -26,7 +26,9 @@ public enum ExitCode {
   CHECK_FAILED(26, "coffer check found damage"),
   DEPRECATED(27, "the format of the volume is too old, too new or contradicts itself"),
   EXCLUDE(29, "a pattern of files to leave out is wrong"),
-  FIDO2(31, "the volume needs a FIDO2 token, which is not supported");
+  FIDO2(31, "the volume needs a FIDO2 token, which is not supported"),
+  AGENT(40, "the agent, or a ticket for it, does not give the key"),
+  JOB(41, "the view of a job could not be brought up on every node");
 
   private final int number;
   private final String meaning;

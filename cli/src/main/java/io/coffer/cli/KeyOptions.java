@@ -1,10 +1,14 @@
 package io.coffer.cli;
 
+import io.coffer.batch.AgentAddress;
+import io.coffer.batch.AgentClient;
+import io.coffer.batch.BatchException;
 import io.coffer.crypto.SecretBytes;
 import io.coffer.keys.GocryptfsVolume;
 import io.coffer.keys.MasterKeyText;
 import io.coffer.keys.PasswordSource;
 import io.coffer.keys.VolumeException;
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -47,6 +51,13 @@ final class KeyOptions {
               + " 'stdin' or '-' reads it from standard input, where no other user can see it.")
   private @Nullable String masterKey;
 
+  @Option(
+      names = "--agent",
+      description =
+          "Take the key from the agent (see coffer-agent). If COFFER_AGENT_SOCK is set, that is"
+              + " tried first even without this option.")
+  private boolean agent;
+
   /** Is the key given as it is, without a password? */
   boolean hasMasterKey() {
     return masterKey != null;
@@ -63,12 +74,13 @@ final class KeyOptions {
         (passwordFiles.isEmpty() ? 0 : 1)
             + (passwordCommand.isEmpty() ? 0 : 1)
             + (keyService == null ? 0 : 1)
-            + (masterKey == null ? 0 : 1);
+            + (masterKey == null ? 0 : 1)
+            + (agent ? 1 : 0);
     if (sources > 1) {
       throw new CommandException(
           ExitCode.USAGE,
-          "only one of --password-file, --password-command, --key-service and --master-key can be"
-              + " given");
+          "only one of --password-file, --password-command, --key-service, --master-key and"
+              + " --agent can be given");
     }
   }
 
@@ -101,6 +113,36 @@ final class KeyOptions {
 
   /** The volume's master key; the caller closes it. */
   SecretBytes unlock(GocryptfsVolume volume, Ui ui) throws CommandException {
+    SecretBytes held = fromAgent(volume);
+    return held == null ? unlockByPassword(volume, ui) : held;
+  }
+
+  /** The key that the agent holds; null if it need not be asked and does not answer. */
+  private @Nullable SecretBytes fromAgent(GocryptfsVolume volume) throws CommandException {
+    boolean otherwise =
+        !passwordFiles.isEmpty()
+            || !passwordCommand.isEmpty()
+            || keyService != null
+            || masterKey != null;
+    if (!agent && (otherwise || System.getenv(AgentAddress.VARIABLE) == null)) {
+      return null;
+    }
+    try {
+      return new AgentClient(AgentAddress.path()).get(AgentClient.fingerprint(volume.configFile()));
+    } catch (BatchException e) {
+      if (!agent) {
+        return null;
+      }
+      throw new CommandException(
+          ExitCode.AGENT, String.valueOf(e.getMessage()), "coffer agent add DIR");
+    } catch (IOException e) {
+      throw new CommandException(
+          ExitCode.OPEN_CONFIG, "the configuration cannot be read: " + e.getMessage());
+    }
+  }
+
+  /** {@link #unlock} without the agent. */
+  SecretBytes unlockByPassword(GocryptfsVolume volume, Ui ui) throws CommandException {
     try {
       SecretBytes given = givenMasterKey(ui);
       if (given != null) {

@@ -30,6 +30,9 @@ public final class Main {
     if (args.length > 0 && args[0].equals(Daemon.NAME)) {
       return Daemon.run(ui);
     }
+    if (args.length == 3 && args[0].equals(CommandProcess.NAME)) {
+      return CommandProcess.run(args[1], args[2], ui);
+    }
     return CofferCommand.commandLine(ui, args.length == 0 ? null : args[0]).execute(args);
   }
 

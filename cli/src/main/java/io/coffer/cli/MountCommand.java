@@ -205,7 +205,7 @@ final class MountCommand extends BaseCommand {
     }
     boolean make = init && prepareInit();
     GocryptfsVolume volume = make ? null : Volumes.open(directory, config, reverse);
-    checkMountPoint();
+    MountPoint.require(directory, mountPoint, mayHoldFiles);
     checkReadOnlyStore();
     if (foreground) {
       return serve(volume);
@@ -393,48 +393,6 @@ final class MountCommand extends BaseCommand {
     if (on) {
       switches.add(one);
     }
-  }
-
-  private void checkMountPoint() throws CommandException {
-    MountPoint.Problem problem = MountPoint.check(directory, mountPoint, mayHoldFiles);
-    if (problem == null) {
-      return;
-    }
-    String quoted = Shell.quote(mountPoint.toString());
-    throw switch (problem) {
-      case MISSING ->
-          new CommandException(
-              ExitCode.MOUNT_POINT,
-              "the mount point " + mountPoint + " does not exist",
-              "mkdir " + quoted);
-      case NOT_A_DIRECTORY ->
-          new CommandException(
-              ExitCode.MOUNT_POINT, "the mount point " + mountPoint + " is not a directory");
-      case NOT_EMPTY ->
-          new CommandException(
-              ExitCode.MOUNT_POINT,
-              "the mount point "
-                  + mountPoint
-                  + " is not empty: its files would be hidden, or a view is mounted there already",
-              "ls -A " + quoted);
-      case CONTAINS_VOLUME ->
-          new CommandException(
-              ExitCode.MOUNT_POINT,
-              "mounting on " + mountPoint + " would hide the volume " + directory + " itself");
-      case INSIDE_VOLUME ->
-          new CommandException(
-              ExitCode.MOUNT_POINT,
-              "the mount point " + mountPoint + " is inside the volume " + directory);
-      case DISCONNECTED ->
-          new CommandException(
-              ExitCode.MOUNT_POINT,
-              "a view is mounted on " + mountPoint + " whose process has died",
-              "coffer unmount " + quoted);
-      case NOT_ACCESSIBLE ->
-          new CommandException(
-              ExitCode.MOUNT_POINT,
-              "the mount point " + mountPoint + " cannot be used by this user");
-    };
   }
 
   private void checkReadOnlyStore() throws CommandException {

@@ -71,6 +71,54 @@ public final class MountPoint {
     }
   }
 
+  /**
+   * Refuses a mount point that {@link #check} has something against.
+   *
+   * @throws CommandException with what is wrong, and what to do
+   */
+  static void require(Path directory, Path mountPoint, boolean mayHoldFiles)
+      throws CommandException {
+    Problem problem = check(directory, mountPoint, mayHoldFiles);
+    if (problem == null) {
+      return;
+    }
+    String quoted = Shell.quote(mountPoint.toString());
+    throw switch (problem) {
+      case MISSING ->
+          new CommandException(
+              ExitCode.MOUNT_POINT,
+              "the mount point " + mountPoint + " does not exist",
+              "mkdir " + quoted);
+      case NOT_A_DIRECTORY ->
+          new CommandException(
+              ExitCode.MOUNT_POINT, "the mount point " + mountPoint + " is not a directory");
+      case NOT_EMPTY ->
+          new CommandException(
+              ExitCode.MOUNT_POINT,
+              "the mount point "
+                  + mountPoint
+                  + " is not empty: its files would be hidden, or a view is mounted there already",
+              "ls -A " + quoted);
+      case CONTAINS_VOLUME ->
+          new CommandException(
+              ExitCode.MOUNT_POINT,
+              "mounting on " + mountPoint + " would hide the volume " + directory + " itself");
+      case INSIDE_VOLUME ->
+          new CommandException(
+              ExitCode.MOUNT_POINT,
+              "the mount point " + mountPoint + " is inside the volume " + directory);
+      case DISCONNECTED ->
+          new CommandException(
+              ExitCode.MOUNT_POINT,
+              "a view is mounted on " + mountPoint + " whose process has died",
+              "coffer unmount " + quoted);
+      case NOT_ACCESSIBLE ->
+          new CommandException(
+              ExitCode.MOUNT_POINT,
+              "the mount point " + mountPoint + " cannot be used by this user");
+    };
+  }
+
   private static Problem whyNot(Path mountPoint) {
     try {
       Linux.status(Flags.AT_FDCWD, pathBytes(mountPoint));

@@ -149,6 +149,26 @@ public record ViewSpec(
         null);
   }
 
+  /** The same, mounted somewhere else or by somebody else. */
+  ViewSpec servedAt(Path place) {
+    return new ViewSpec(
+        directory,
+        place,
+        source,
+        subtype,
+        program,
+        features,
+        longNameMax,
+        configInTree,
+        switches,
+        owner,
+        idle,
+        controlSocket,
+        kernelOptions,
+        excludedPaths,
+        excludedPatterns);
+  }
+
   void write(DataOutputStream out) throws IOException {
     out.writeUTF(directory.toString());
     out.writeUTF(mountPoint.toString());

@@ -32,7 +32,8 @@ class ArchitectureTest {
           "keys", Set.of("crypto", "format", "posix"),
           "vfs", Set.of("crypto", "format", "store", "keys", "posix"),
           "tree", Set.of("vfs", "format", "store", "keys", "posix"),
-          "mount", Set.of("vfs", "fuse", "store", "posix"));
+          "mount", Set.of("vfs", "fuse", "store", "posix"),
+          "batch", Set.of("mount", "fuse", "keys", "crypto", "posix"));
 
   private static final JavaClasses CLASSES = importAll();
 

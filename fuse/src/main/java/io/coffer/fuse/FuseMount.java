@@ -61,14 +61,18 @@ public final class FuseMount {
     if (request.isHandedOver()) {
       return handedOver(request.mountPoint());
     }
+    if (Credentials.effectiveUid() == 0) {
+      return mountDirectly(request);
+    }
+    checkDevice();
+    return mountByHelper(request);
+  }
+
+  private static void checkDevice() throws MountException {
     if (!Files.exists(Path.of(DEVICE))) {
       throw new MountException(
           DEVICE + " is missing: the kernel has no FUSE. As root: modprobe fuse");
     }
-    if (Credentials.effectiveUid() == 0) {
-      return mountAsRoot(request);
-    }
-    return mountByHelper(request);
   }
 
   private static int handedOver(Path mountPoint) throws MountException {
@@ -85,7 +89,14 @@ public final class FuseMount {
     }
   }
 
-  private static int mountAsRoot(MountRequest request) throws MountException {
+  /**
+   * Mounts by mount(2), for which the caller needs CAP_SYS_ADMIN in the user namespace that owns
+   * its mount namespace, and leaves the serving to somebody else.
+   *
+   * @return the descriptor, to be served as a {@link MountRequest} that is handed over
+   */
+  public static int mountDirectly(MountRequest request) throws MountException {
+    checkDevice();
     int device;
     try {
       device =

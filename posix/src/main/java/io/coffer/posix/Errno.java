@@ -10,6 +10,7 @@ public final class Errno {
   public static final int EIO = 5;
   public static final int ENXIO = 6;
   public static final int E2BIG = 7;
+  public static final int ENOEXEC = 8;
   public static final int EBADF = 9;
   public static final int EAGAIN = 11;
   public static final int ENOMEM = 12;
@@ -66,6 +67,7 @@ public final class Errno {
       case EIO -> "EIO (Input/output error)";
       case ENXIO -> "ENXIO (No such device or address)";
       case E2BIG -> "E2BIG (Argument list too long)";
+      case ENOEXEC -> "ENOEXEC (Exec format error)";
       case EBADF -> "EBADF (Bad file descriptor)";
       case EAGAIN -> "EAGAIN (Resource temporarily unavailable)";
       case ENOMEM -> "ENOMEM (Cannot allocate memory)";

@@ -13,6 +13,7 @@ final class Numbers {
   static final int CLOSE = number(3, 57);
   static final int COPY_FILE_RANGE = number(326, 285);
   static final int DUP3 = number(292, 24);
+  static final int EXECVE = number(59, 221);
   static final int FACCESSAT = number(269, 48);
   static final int FACCESSAT2 = number(439, 439);
   static final int FALLOCATE = number(285, 47);
@@ -35,7 +36,9 @@ final class Numbers {
   static final int GETEGID = number(108, 177);
   static final int GETEUID = number(107, 175);
   static final int GETGID = number(104, 176);
+  static final int GETPGID = number(121, 155);
   static final int GETPID = number(39, 172);
+  static final int GETPPID = number(110, 173);
   static final int GETTID = number(186, 178);
   static final int GETUID = number(102, 174);
   static final int GETXATTR = number(191, 8);
@@ -48,11 +51,14 @@ final class Numbers {
   static final int LREMOVEXATTR = number(198, 15);
   static final int LSEEK = number(8, 62);
   static final int LSETXATTR = number(189, 6);
+  static final int MADVISE = number(28, 233);
   static final int MKDIRAT = number(258, 34);
   static final int MKNODAT = number(259, 33);
   static final int MLOCK = number(149, 228);
+  static final int MMAP = number(9, 222);
   static final int MOUNT = number(165, 40);
   static final int MUNLOCK = number(150, 229);
+  static final int MUNMAP = number(11, 215);
   static final int OPENAT = number(257, 56);
   static final int PIPE2 = number(293, 59);
   static final int PRCTL = number(157, 167);
@@ -65,6 +71,8 @@ final class Numbers {
   static final int RECVMSG = number(47, 212);
   static final int REMOVEXATTR = number(197, 14);
   static final int RENAMEAT2 = number(316, 276);
+  static final int RT_SIGACTION = number(13, 134);
+  static final int RT_SIGPROCMASK = number(14, 135);
   static final int SENDMSG = number(46, 211);
   static final int SETFSGID = number(123, 152);
   static final int SETFSUID = number(122, 151);

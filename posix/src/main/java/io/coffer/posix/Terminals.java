@@ -2,6 +2,7 @@ package io.coffer.posix;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
 /**
@@ -13,6 +14,9 @@ public final class Terminals {
 
   /** Sets the mode after the output has been written, and throws typed-ahead input away. */
   private static final int TCSETSF = 0x5404;
+
+  /** The group of processes in the foreground. */
+  private static final int TIOCGPGRP = 0x540f;
 
   private static final int MODE_BYTES = 36;
   private static final int INPUT_FLAGS = 0;
@@ -45,6 +49,30 @@ public final class Terminals {
     b.set(ValueLayout.JAVA_INT, LOCAL_FLAGS, (local & ~ECHO) | ICANON | ISIG);
     SystemCall.call(Numbers.IOCTL, descriptor, TCSETSF, b.address());
     return before;
+  }
+
+  /**
+   * Does this process belong to the group that the controlling terminal sends its signals to
+   * (Ctrl-C)? False without a controlling terminal.
+   */
+  public static boolean isInForeground() {
+    int terminal;
+    try {
+      terminal =
+          Linux.open(
+              Flags.AT_FDCWD, "/dev/tty".getBytes(StandardCharsets.US_ASCII), Flags.O_RDWR, 0);
+    } catch (ErrnoException e) {
+      return false;
+    }
+    try {
+      MemorySegment b = Scratch.get().buffer();
+      SystemCall.call(Numbers.IOCTL, terminal, TIOCGPGRP, b.address());
+      return b.get(ValueLayout.JAVA_INT, 0) == SystemCall.raw(Numbers.GETPGID, 0, 0, 0, 0, 0, 0);
+    } catch (ErrnoException e) {
+      return false;
+    } finally {
+      Linux.close(terminal);
+    }
   }
 
   /** Gives a terminal back the mode that {@link #stopEcho} returned. */

@@ -179,4 +179,73 @@ class ProcessesTest {
     }
     assertEquals(0x801, Linux.device(8, 1));
   }
+
+  @Test
+  void aDescriptorTravelsOverASocketTogetherWithAByte() throws Exception {
+    int[] pair = Processes.socketPair();
+    Path file = Files.writeString(directory.resolve("file"), "content");
+    try (SocketPairEnd other = new SocketPairEnd(pair[1])) {
+      SocketPairEnd one = new SocketPairEnd(pair[0]);
+      int sent = Linux.open(Flags.AT_FDCWD, name(file), Flags.O_RDONLY, 0);
+      one.sendDescriptor(0, sent);
+      int received = other.receiveDescriptor();
+      assertNotEquals(sent, received);
+      assertEquals(Linux.status(sent).inode(), Linux.status(received).inode());
+      assertTrue(Processes.isClosedOnExecute(received));
+      Linux.close(sent);
+      Linux.close(received);
+      one.output().write("hello".getBytes(StandardCharsets.UTF_8));
+      one.close();
+      assertEquals("hello", new String(other.input().readAllBytes(), StandardCharsets.UTF_8));
+      assertEquals(-1, other.receiveDescriptor());
+    }
+  }
+
+  @Test
+  void aProgramThatCannotBeExecutedLeavesThisOneRunning() throws Exception {
+    Path file = Files.writeString(directory.resolve("no-program"), "");
+    var denied =
+        assertThrows(
+            ErrnoException.class,
+            () -> Processes.execute(name(file), List.of(name(file)), List.of()));
+    assertEquals(Errno.EACCES, denied.errno());
+    int pid = Processes.spawn(List.of("sh", "-c", "exec sleep 60"), Map.of());
+    assertEquals(Processes.id(), Integer.parseInt(parentOf(pid)));
+    Processes.signal(pid, 9);
+    assertEquals(137, Processes.waitFor(pid));
+  }
+
+  private static String parentOf(int pid) throws Exception {
+    try (var lines = Files.lines(Path.of("/proc/" + pid + "/status"))) {
+      return lines
+          .filter(line -> line.startsWith("PPid:"))
+          .map(line -> line.substring(5).strip())
+          .findFirst()
+          .orElseThrow();
+    }
+  }
+
+  @Test
+  void aBlockedSignalIsShownByTheKernelAndComesBack() throws Exception {
+    long usr1 = 1L << (10 - 1);
+    long before = Processes.blockSignals(usr1);
+    try {
+      assertEquals(usr1, Long.parseUnsignedLong(statusOfThread("SigBlk"), 16));
+    } finally {
+      assertEquals(usr1, Processes.blockSignals(before));
+    }
+  }
+
+  @Test
+  void lockedMemoryGivesBackItsBytesUntilItIsWiped() throws Exception {
+    byte[] bytes = {1, 2, 3};
+    LockedMemory memory = LockedMemory.take(bytes);
+    assertEquals(0, bytes[0] + bytes[1] + bytes[2]);
+    byte[] copy = memory.copy();
+    assertEquals(3, copy.length);
+    assertEquals(3, copy[2]);
+    memory.close();
+    assertThrows(IllegalStateException.class, memory::copy);
+    assertThrows(IllegalArgumentException.class, () -> LockedMemory.take(new byte[4097]));
+  }
 }
