@@ -2,8 +2,8 @@ package io.coffer.batch;
 
 import io.coffer.fuse.MountRequest;
 import io.coffer.posix.ErrnoException;
-import io.coffer.posix.SocketPairEnd;
 import io.coffer.posix.Processes;
+import io.coffer.posix.SocketPairEnd;
 import java.io.BufferedOutputStream;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;

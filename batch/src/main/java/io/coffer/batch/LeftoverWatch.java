@@ -1,8 +1,8 @@
 package io.coffer.batch;
 
 import io.coffer.posix.ErrnoException;
-import io.coffer.posix.SocketPairEnd;
 import io.coffer.posix.Processes;
+import io.coffer.posix.SocketPairEnd;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
