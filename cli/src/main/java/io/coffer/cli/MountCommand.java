@@ -271,7 +271,7 @@ final class MountCommand extends BaseCommand {
           "coffer unlock --help");
     }
     FscryptVolume volume = FscryptVolume.open(directory);
-    checkMountPoint();
+    MountPoint.require(directory, mountPoint, mayHoldFiles);
     checkReadOnlyStore();
     set(Switch.POLICIES, true);
     set(Switch.TEST_DUMMY_ENCRYPTION, testDummyEncryption);
