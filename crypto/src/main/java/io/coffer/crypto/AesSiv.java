@@ -14,13 +14,25 @@ import org.jspecify.annotations.Nullable;
  * twice reveals no more than that the same plain text was sealed twice.
  *
  * <p>CMAC is a chain of AES blocks; it is computed as AES-CBC with a zero IV over the whole message
- * in one call, so that the JDK's compiled CBC does it, and its last block is the MAC.
+ * in one call, so that the JDK's compiled CBC does it, and its last block is the MAC. A chain keeps
+ * a processor waiting for one AES block at a time, so the chains of several messages are computed
+ * side by side where there are several: the n-th blocks of all go through AES-ECB together, which
+ * takes a quarter of the time.
  */
 public final class AesSiv implements Aead {
   private static final int BLOCK = 16;
   private static final int NONCE_BYTES = 16;
+
+  /** Twice as many are hardly faster. */
+  private static final int LANES = 32;
+
+  /** Fewer are faster one after the other. */
+  private static final int WORTHWHILE_LANES = 3;
+
   private static final VarHandle LONG_BE =
       MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.BIG_ENDIAN);
+  private static final VarHandle LONG_NATIVE =
+      MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.nativeOrder());
 
   private final WipeableKey macKey;
   private final WipeableKey streamKey;
@@ -89,6 +101,75 @@ public final class AesSiv implements Aead {
     return good;
   }
 
+  @Override
+  public int lanes() {
+    return LANES;
+  }
+
+  @Override
+  public void sealAll(
+      int count,
+      byte[] associated,
+      int associatedBytes,
+      byte[] plain,
+      int plainBytes,
+      byte[] sealed) {
+    if (!sideBySide(count, plainBytes)) {
+      Aead.super.sealAll(count, associated, associatedBytes, plain, plainBytes, sealed);
+      return;
+    }
+    int sealedBytes = overheadBytes() + plainBytes;
+    Worker worker = worker();
+    for (int first = 0; first < count; first += LANES) {
+      int lanes = Math.min(LANES, count - first);
+      worker.s2vAll(
+          lanes, associated, first, associatedBytes, sealed, sealedBytes, plain, plainBytes);
+      for (int lane = 0; lane < lanes; lane++) {
+        int body = (first + lane) * sealedBytes + NONCE_BYTES;
+        worker.load(lane);
+        worker.storeSiv(sealed, body);
+        worker.stream(plain, (first + lane) * plainBytes, plainBytes, sealed, body + BLOCK);
+      }
+    }
+  }
+
+  @Override
+  public int openAll(
+      int count,
+      byte[] associated,
+      int associatedBytes,
+      byte[] sealed,
+      int sealedBytes,
+      byte[] plain) {
+    int plainBytes = sealedBytes - overheadBytes();
+    if (!sideBySide(count, plainBytes)) {
+      return Aead.super.openAll(count, associated, associatedBytes, sealed, sealedBytes, plain);
+    }
+    Worker worker = worker();
+    for (int first = 0; first < count; first += LANES) {
+      int lanes = Math.min(LANES, count - first);
+      for (int lane = 0; lane < lanes; lane++) {
+        int body = (first + lane) * sealedBytes + NONCE_BYTES;
+        worker.loadSiv(sealed, body);
+        worker.stream(sealed, body + BLOCK, plainBytes, plain, (first + lane) * plainBytes);
+      }
+      worker.s2vAll(
+          lanes, associated, first, associatedBytes, sealed, sealedBytes, plain, plainBytes);
+      for (int lane = 0; lane < lanes; lane++) {
+        worker.load(lane);
+        if (!worker.sivEquals(sealed, (first + lane) * sealedBytes + NONCE_BYTES)) {
+          Arrays.fill(plain, (first + lane) * plainBytes, count * plainBytes, (byte) 0);
+          return first + lane;
+        }
+      }
+    }
+    return count;
+  }
+
+  private static boolean sideBySide(int count, int plainBytes) {
+    return count >= WORTHWHILE_LANES && plainBytes > 0 && plainBytes % BLOCK == 0;
+  }
+
   /** RFC 5297, section 2.6: {@code siv16 || ciphertext} for any number of associated strings. */
   public byte[] seal(byte[] plain, byte[]... associated) {
     Worker worker = worker();
@@ -134,6 +215,7 @@ public final class AesSiv implements Aead {
   private static final class Worker {
     private final Cipher cbc;
     private final Cipher ctr;
+    private final Cipher ecb;
     private final WipeableKey streamKey;
     private final long k1High;
     private final long k1Low;
@@ -144,6 +226,14 @@ public final class AesSiv implements Aead {
     private final byte[] counter = new byte[BLOCK];
     private byte[] message = new byte[4096];
     private byte[] chained = new byte[4096];
+
+    /** Side by side: what goes into AES, and what has come out of it last; a block a lane. */
+    private final byte[] blocks = new byte[LANES * BLOCK];
+
+    private final byte[] chains = new byte[LANES * BLOCK];
+
+    /** Side by side: S2V's D of each lane, as pairs. */
+    private final long[] values = new long[LANES * 2];
 
     /** The value being computed: S2V's D, the last MAC, and at the end the SIV. */
     private long high;
@@ -161,6 +251,7 @@ public final class AesSiv implements Aead {
               macKey,
               new IvParameterSpec(new byte[BLOCK]));
       ctr = Jce.cipher("AES/CTR/NoPadding");
+      ecb = Jce.cipher("AES/ECB/NoPadding", Cipher.ENCRYPT_MODE, macKey, null);
       // The subkeys of CMAC (RFC 4493, section 2.3).
       byte[] zero = new byte[BLOCK];
       byte[] l = new byte[BLOCK];
@@ -215,6 +306,103 @@ public final class AesSiv implements Aead {
         add(one, 0, one.length);
       }
       finish(plain, 0, plain.length);
+    }
+
+    /**
+     * {@link #begin}, {@link #add} of the associated data and of the nonce, and {@link #finish} of
+     * several messages; the SIV of each is then in {@link #values}.
+     *
+     * @param first index of the first message in all arrays
+     * @param plainBytes a multiple of 16, and not 0
+     */
+    void s2vAll(
+        int lanes,
+        byte[] associated,
+        int first,
+        int associatedBytes,
+        byte[] sealed,
+        int sealedBytes,
+        byte[] plain,
+        int plainBytes) {
+      begin();
+      for (int lane = 0; lane < lanes; lane++) {
+        values[2 * lane] = high;
+        values[2 * lane + 1] = low;
+      }
+      macAll(lanes, associated, first * associatedBytes, associatedBytes, associatedBytes, false);
+      addAll(lanes);
+      macAll(lanes, sealed, first * sealedBytes, sealedBytes, NONCE_BYTES, false);
+      addAll(lanes);
+      macAll(lanes, plain, first * plainBytes, plainBytes, plainBytes, true);
+      for (int lane = 0; lane < lanes; lane++) {
+        values[2 * lane] = (long) LONG_BE.get(chains, lane * BLOCK);
+        values[2 * lane + 1] = (long) LONG_BE.get(chains, lane * BLOCK + 8);
+      }
+    }
+
+    /** Makes the value of a lane the current one. */
+    void load(int lane) {
+      high = values[2 * lane];
+      low = values[2 * lane + 1];
+    }
+
+    private void addAll(int lanes) {
+      for (int lane = 0; lane < lanes; lane++) {
+        load(lane);
+        twice();
+        values[2 * lane] = high ^ (long) LONG_BE.get(chains, lane * BLOCK);
+        values[2 * lane + 1] = low ^ (long) LONG_BE.get(chains, lane * BLOCK + 8);
+      }
+    }
+
+    /**
+     * The CMAC of a message in each lane, into {@link #chains}.
+     *
+     * @param withValues whether the last 16 bytes are xored with the lane's value first
+     */
+    private void macAll(
+        int lanes, byte[] bytes, int position, int stride, int length, boolean withValues) {
+      Arrays.fill(chains, (byte) 0);
+      int last = Math.max(0, (length - 1) / BLOCK * BLOCK);
+      for (int done = 0; done < last; done += BLOCK) {
+        gather(lanes, bytes, position + done, stride);
+        Jce.apply(ecb, blocks, 0, lanes * BLOCK, chains, 0);
+      }
+      boolean whole = length - last == BLOCK;
+      if (whole) {
+        gather(lanes, bytes, position + last, stride);
+      } else {
+        System.arraycopy(chains, 0, blocks, 0, lanes * BLOCK);
+      }
+      for (int lane = 0; lane < lanes; lane++) {
+        int to = lane * BLOCK;
+        if (!whole) {
+          int from = position + lane * stride + last;
+          for (int i = 0; i < length - last; i++) {
+            blocks[to + i] ^= bytes[from + i];
+          }
+          blocks[to + length - last] ^= (byte) 0x80;
+        }
+        xor(blocks, to, whole ? k1High : k2High, whole ? k1Low : k2Low);
+        if (withValues) {
+          xor(blocks, to, values[2 * lane], values[2 * lane + 1]);
+        }
+      }
+      Jce.apply(ecb, blocks, 0, lanes * BLOCK, chains, 0);
+    }
+
+    /** Xors the chains with a block of each lane's message. */
+    private void gather(int lanes, byte[] bytes, int position, int stride) {
+      for (int lane = 0, to = 0, from = position;
+          lane < lanes;
+          lane++, to += BLOCK, from += stride) {
+        LONG_NATIVE.set(
+            blocks, to, (long) LONG_NATIVE.get(chains, to) ^ (long) LONG_NATIVE.get(bytes, from));
+        LONG_NATIVE.set(
+            blocks,
+            to + 8,
+            (long) LONG_NATIVE.get(chains, to + 8) ^ (long) LONG_NATIVE.get(bytes, from + 8));
+      }
     }
 
     private void mac(byte[] bytes, int position, int length) {

@@ -225,6 +225,42 @@ class AeadTest {
 
   @ParameterizedTest
   @MethodSource("ciphers")
+  @DisplayName("gives the same for many messages at once as for each alone")
+  void manyAtOnce(Aead cipher) {
+    Random random = new Random(12);
+    for (int length : new int[] {0, 1, 15, 16, 17, 32, 48, 100, 4096}) {
+      for (int count : new int[] {1, 2, 3, 5, 31, 32, 33, 70}) {
+        int aadBytes = random.nextInt(50);
+        int sealedBytes = cipher.overheadBytes() + length;
+        byte[] aad = bytes(random, count * aadBytes);
+        byte[] plain = bytes(random, count * length);
+        byte[] sealed = bytes(random, count * sealedBytes);
+        cipher.sealAll(count, aad, aadBytes, plain, length, sealed);
+        byte[] alone = new byte[count * sealedBytes];
+        for (int i = 0; i < count; i++) {
+          byte[] ownAad = Arrays.copyOfRange(aad, i * aadBytes, (i + 1) * aadBytes);
+          byte[] own = Arrays.copyOfRange(plain, i * length, (i + 1) * length);
+          byte[] opened = new byte[length];
+          assertTrue(cipher.open(ownAad, sealed, i * sealedBytes, sealedBytes, opened, 0));
+          assertArrayEquals(own, opened);
+          byte[] again = sealed(cipher, bytes(random, cipher.nonceBytes()), ownAad, own);
+          System.arraycopy(again, 0, alone, i * sealedBytes, sealedBytes);
+        }
+        byte[] opened = new byte[count * length];
+        assertEquals(count, cipher.openAll(count, aad, aadBytes, alone, sealedBytes, opened));
+        assertArrayEquals(plain, opened);
+        int broken = random.nextInt(count);
+        alone[broken * sealedBytes + random.nextInt(sealedBytes)] ^= 4;
+        Arrays.fill(opened, (byte) 0);
+        assertEquals(broken, cipher.openAll(count, aad, aadBytes, alone, sealedBytes, opened));
+        assertTrue(Arrays.equals(plain, 0, broken * length, opened, 0, broken * length));
+      }
+    }
+    cipher.close();
+  }
+
+  @ParameterizedTest
+  @MethodSource("ciphers")
   @DisplayName("refuses a sealed form cut at any length")
   void refusesTruncation(Aead cipher) {
     Random random = new Random(11);

@@ -22,6 +22,7 @@ final class GocryptfsContents implements ContentCipher {
   static final int BLOCK_BYTES = 4096;
   static final int FILE_ID_BYTES = 16;
 
+  private static final int ASSOCIATED_BYTES = 8 + FILE_ID_BYTES;
   private static final int LARGEST_OVERHEAD = 40;
   private static final ValueLayout.OfByte BYTE = ValueLayout.JAVA_BYTE;
   private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED;
@@ -29,13 +30,21 @@ final class GocryptfsContents implements ContentCipher {
       MemorySegment.ofArray(new byte[BLOCK_BYTES + LARGEST_OVERHEAD]).asReadOnly();
   private static final VarHandle LONG_BE =
       MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.BIG_ENDIAN);
-  private static final ThreadLocal<Bounce> BOUNCE = ThreadLocal.withInitial(Bounce::new);
+  private static final ThreadLocal<Bounce> BOUNCE = ThreadLocal.withInitial(() -> new Bounce(1));
 
-  /** Heap arrays of one thread. */
-  static final class Bounce {
-    final byte[] plain = new byte[BLOCK_BYTES];
-    final byte[] stored = new byte[BLOCK_BYTES + LARGEST_OVERHEAD];
-    final byte[] associated = new byte[8 + FILE_ID_BYTES];
+  /** Heap arrays of one thread, for as many blocks as the cipher takes at once. */
+  private static final class Bounce {
+    final int blocks;
+    final byte[] plain;
+    final byte[] stored;
+    final byte[] associated;
+
+    Bounce(int blocks) {
+      this.blocks = blocks;
+      plain = new byte[blocks * BLOCK_BYTES];
+      stored = new byte[blocks * (BLOCK_BYTES + LARGEST_OVERHEAD)];
+      associated = new byte[blocks * ASSOCIATED_BYTES];
+    }
   }
 
   private final Aead aead;
@@ -68,28 +77,41 @@ final class GocryptfsContents implements ContentCipher {
       int plainBytes,
       MemorySegment stored,
       long storedPosition) {
-    Bounce bounce = start();
+    Bounce bounce = bounce();
     long to = storedPosition;
     long block = firstBlock;
-    for (int done = 0; done < plainBytes; done += BLOCK_BYTES, block++) {
-      int some = Math.min(BLOCK_BYTES, plainBytes - done);
-      MemorySegment.copy(plain, BYTE, plainPosition + done, bounce.plain, 0, some);
-      putNonce(bounce.stored, block);
-      putLong(bounce.associated, 0, block);
-      int sealed = aead.seal(bounce.associated, bounce.plain, 0, some, bounce.stored, 0);
-      MemorySegment.copy(bounce.stored, 0, stored, BYTE, to, sealed);
-      to += sealed;
+    for (int done = 0; done < plainBytes; ) {
+      int blocks = Math.clamp((plainBytes - done) / BLOCK_BYTES, 1, bounce.blocks);
+      int each = Math.min(BLOCK_BYTES, plainBytes - done);
+      int sealed = each + layout.overheadBytes();
+      MemorySegment.copy(plain, BYTE, plainPosition + done, bounce.plain, 0, blocks * each);
+      for (int i = 0; i < blocks; i++) {
+        putNonce(bounce.stored, i * sealed, block + i);
+      }
+      putAssociated(bounce, blocks, block);
+      aead.sealAll(blocks, bounce.associated, ASSOCIATED_BYTES, bounce.plain, each, bounce.stored);
+      MemorySegment.copy(bounce.stored, 0, stored, BYTE, to, blocks * sealed);
+      to += blocks * (long) sealed;
+      done += blocks * each;
+      block += blocks;
     }
     return (int) (to - storedPosition);
   }
 
-  private void putNonce(byte[] target, long block) {
+  private void putNonce(byte[] target, int position, long block) {
     if (firstNonce == null) {
-      RandomBytes.fill(target, 0, aead.nonceBytes());
+      RandomBytes.fill(target, position, aead.nonceBytes());
       return;
     }
-    System.arraycopy(firstNonce, 0, target, 0, 8);
-    putLong(target, 8, (long) LONG_BE.get(firstNonce, 8) + block);
+    System.arraycopy(firstNonce, 0, target, position, 8);
+    LONG_BE.set(target, position + 8, (long) LONG_BE.get(firstNonce, 8) + block);
+  }
+
+  private void putAssociated(Bounce bounce, int blocks, long firstBlock) {
+    for (int i = 0; i < blocks; i++) {
+      LONG_BE.set(bounce.associated, i * ASSOCIATED_BYTES, firstBlock + i);
+      System.arraycopy(fileId, 0, bounce.associated, i * ASSOCIATED_BYTES + 8, FILE_ID_BYTES);
+    }
   }
 
   @Override
@@ -101,11 +123,11 @@ final class GocryptfsContents implements ContentCipher {
       MemorySegment plain,
       long plainPosition)
       throws BlockException {
-    Bounce bounce = start();
+    Bounce bounce = bounce();
     int storedBlockBytes = layout.storedBlockBytes();
     int delivered = 0;
     long block = firstBlock;
-    for (int done = 0; done < storedBytes; done += storedBlockBytes, block++) {
+    for (int done = 0; done < storedBytes; ) {
       int some = Math.min(storedBlockBytes, storedBytes - done);
       long from = storedPosition + done;
       int plainBytes = some - layout.overheadBytes();
@@ -116,25 +138,44 @@ final class GocryptfsContents implements ContentCipher {
       if (some == storedBlockBytes && isZero(stored, from, some)) {
         plain.asSlice(plainPosition + delivered, BLOCK_BYTES).fill((byte) 0);
         delivered += BLOCK_BYTES;
+        done += some;
+        block++;
         continue;
       }
       if (isZero(stored, from, aead.nonceBytes())) {
         throw new BlockException("the block's nonce is all zero", block, delivered);
       }
-      MemorySegment.copy(stored, BYTE, from, bounce.stored, 0, some);
-      putLong(bounce.associated, 0, block);
-      if (!aead.open(bounce.associated, bounce.stored, 0, some, bounce.plain, 0)) {
-        throw new BlockException("the block does not authenticate", block, delivered);
+      int blocks = 1;
+      if (some == storedBlockBytes) {
+        int most = Math.min(bounce.blocks, (storedBytes - done) / some);
+        // A hole, or a nonce that is none, ends what is opened at once.
+        while (blocks < most && !isZero(stored, from + (long) blocks * some, aead.nonceBytes())) {
+          blocks++;
+        }
       }
-      MemorySegment.copy(bounce.plain, 0, plain, BYTE, plainPosition + delivered, plainBytes);
-      delivered += plainBytes;
+      MemorySegment.copy(stored, BYTE, from, bounce.stored, 0, blocks * some);
+      putAssociated(bounce, blocks, block);
+      int good =
+          aead.openAll(
+              blocks, bounce.associated, ASSOCIATED_BYTES, bounce.stored, some, bounce.plain);
+      MemorySegment.copy(
+          bounce.plain, 0, plain, BYTE, plainPosition + delivered, good * plainBytes);
+      delivered += good * plainBytes;
+      if (good < blocks) {
+        throw new BlockException("the block does not authenticate", block + good, delivered);
+      }
+      done += blocks * some;
+      block += blocks;
     }
     return delivered;
   }
 
-  private Bounce start() {
+  private Bounce bounce() {
     Bounce bounce = BOUNCE.get();
-    System.arraycopy(fileId, 0, bounce.associated, 8, FILE_ID_BYTES);
+    if (bounce.blocks != aead.lanes()) {
+      bounce = new Bounce(aead.lanes());
+      BOUNCE.set(bounce);
+    }
     return bounce;
   }
 
@@ -142,10 +183,6 @@ final class GocryptfsContents implements ContentCipher {
   private static boolean isZero(MemorySegment memory, long position, int length) {
     return memory.get(LONG, position) == 0
         && MemorySegment.mismatch(memory, position, position + length, ZEROS, 0, length) < 0;
-  }
-
-  private static void putLong(byte[] target, int position, long value) {
-    LONG_BE.set(target, position, value);
   }
 
   static boolean isZero(byte[] bytes) {
