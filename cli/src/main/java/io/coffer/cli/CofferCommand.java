@@ -106,6 +106,7 @@ public final class CofferCommand implements Runnable {
     commands.put("lock", () -> new LockCommand(ui));
     commands.put("status", () -> new StatusCommand(ui));
     commands.put("keys", () -> new KeysCommand(ui));
+    commands.put("protector", () -> new ProtectorCommand(ui));
     commands.put("passwd", () -> new PasswdCommand(ui));
     commands.put("info", () -> new InfoCommand(ui));
     commands.put("check", () -> new CheckCommand(ui));

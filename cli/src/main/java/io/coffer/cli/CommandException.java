@@ -46,6 +46,7 @@ public final class CommandException extends Exception {
       case PASSWORD_TOO_LONG, PASSWORD_UNREADABLE -> ExitCode.READ_PASSWORD;
       case MASTER_KEY_MALFORMED -> ExitCode.MASTER_KEY;
       case WRITE_FAILED -> ExitCode.WRITE_CONFIG;
+      case NO_PROTECTOR, LAST_PROTECTOR -> ExitCode.PROTECTOR;
     };
   }
 

@@ -28,7 +28,8 @@ public enum ExitCode {
   EXCLUDE(29, "a pattern of files to leave out is wrong"),
   FIDO2(31, "the volume needs a FIDO2 token, which is not supported"),
   AGENT(40, "the agent, or a ticket for it, does not give the key"),
-  JOB(41, "the view of a job could not be brought up on every node");
+  JOB(41, "the view of a job could not be brought up on every node"),
+  PROTECTOR(42, "a protector is not there, or is there already, or is the last one of a key");
 
   private final int number;
   private final String meaning;

@@ -59,7 +59,7 @@ final class InitCommand extends BaseCommand {
             "--reverse, --config and --master-key have no meaning with the format fscrypt");
       }
       keys.check();
-      Volumes.makeWithPolicies(directory, volumeOptions.scryptLogN(), keys, ui);
+      Volumes.makeWithPolicies(directory, volumeOptions.argon2Cost(), keys, ui);
       ui.err().println("coffer: made a new volume in " + directory);
       ui.err()
           .println("  Open it: coffer mount " + Shell.quote(directory.toString()) + " MOUNTPOINT");

@@ -38,7 +38,7 @@ final class KeysCommand extends BaseCommand {
   ExitCode run() throws CommandException, VolumeException, IOException {
     TreeClient client = TreeClient.at(directory);
     List<TreeClient.Key> keys = new ArrayList<>(client.keys());
-    for (FscryptVolume.Key each : client.volume().keys()) {
+    for (FscryptVolume.Key each : client.volume().keys().keys()) {
       if (keys.stream().noneMatch(key -> key.identifier().equals(each.identifier()))) {
         keys.add(new TreeClient.Key(each.identifier(), "absent", List.of(), "0", List.of()));
       }

@@ -5,6 +5,7 @@ import io.coffer.crypto.SecretBytes;
 import io.coffer.format.gocryptfs.FeatureFlag;
 import io.coffer.keys.FscryptVolume;
 import io.coffer.keys.GocryptfsVolume;
+import io.coffer.keys.ProtectorSecret;
 import io.coffer.keys.VolumeException;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -306,8 +307,8 @@ final class MountCommand extends BaseCommand {
   private void unlockTrees(FscryptVolume volume)
       throws CommandException, VolumeException, IOException {
     if (keys.hasPassword()) {
-      try (SecretBytes password = keys.password(ui.typedPassword("Password: "))) {
-        UnlockCommand.unlock(TreeClient.at(mountPoint), volume, null, password);
+      try (var password = ProtectorSecret.typed(keys.password(ui.typedPassword("Password: ")))) {
+        UnlockCommand.unlock(TreeClient.at(mountPoint), volume.unlock(null, null, password));
       }
     }
   }

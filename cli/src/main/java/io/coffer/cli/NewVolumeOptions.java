@@ -2,7 +2,7 @@ package io.coffer.cli;
 
 import io.coffer.format.gocryptfs.GocryptfsCipher;
 import io.coffer.format.gocryptfs.GocryptfsOptions;
-import io.coffer.keys.FscryptVolume;
+import io.coffer.keys.Argon2Cost;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -53,13 +53,30 @@ final class NewVolumeOptions {
               + " second and 64 MiB); one more doubles both.")
   private @Nullable Integer scryptLogN;
 
+  @Option(
+      names = "--argon2-memory",
+      paramLabel = "MIB",
+      description =
+          "With the format fscrypt: memory that trying a passphrase takes, 8 to 4096 MiB (default"
+              + " 64). It stays with the volume, so every node that opens it must have as much.")
+  private @Nullable Integer argon2Memory;
+
+  @Option(
+      names = "--argon2-passes",
+      paramLabel = "N",
+      description =
+          "With the format fscrypt: how often that memory is gone through, 1 to 100 (default 3).")
+  private @Nullable Integer argon2Passes;
+
   /** Is anything other than the default asked for? */
   boolean isGiven() {
     return cipher != null
         || plaintextNames
         || deterministicNames
         || longNameMax != null
-        || scryptLogN != null;
+        || scryptLogN != null
+        || argon2Memory != null
+        || argon2Passes != null;
   }
 
   /** Is it to be a volume with fscrypt policies? */
@@ -76,12 +93,32 @@ final class NewVolumeOptions {
           "ciphers and names of a volume of the format fscrypt are chosen for each directory",
           "coffer policy --help");
     }
+    if (format.equals("fscrypt") && scryptLogN != null) {
+      throw new CommandException(
+          ExitCode.USAGE,
+          "passphrases of a volume of the format fscrypt are hashed with Argon2id, not scrypt: use"
+              + " --argon2-memory and --argon2-passes");
+    }
+    if (!format.equals("fscrypt") && (argon2Memory != null || argon2Passes != null)) {
+      throw new CommandException(
+          ExitCode.USAGE,
+          "passwords of a volume of the format gocryptfs are hashed with scrypt, not Argon2id: use"
+              + " --scrypt-log-n");
+    }
     return format.equals("fscrypt");
   }
 
-  /** Cost of trying a password, as the power of two. */
-  int scryptLogN() {
-    return scryptLogN == null ? FscryptVolume.DEFAULT_LOG_N : scryptLogN;
+  /** Cost of trying a passphrase of a volume of the format fscrypt. */
+  Argon2Cost argon2Cost() throws CommandException {
+    Argon2Cost usual = Argon2Cost.DEFAULT;
+    try {
+      return new Argon2Cost(
+          argon2Memory == null ? usual.memoryKib() : Math.multiplyExact(argon2Memory, 1024),
+          argon2Passes == null ? usual.passes() : argon2Passes,
+          usual.lanes());
+    } catch (ArithmeticException | IllegalArgumentException e) {
+      throw new CommandException(ExitCode.USAGE, String.valueOf(e.getMessage()));
+    }
   }
 
   GocryptfsOptions toOptions(boolean reverse) throws CommandException {

@@ -1,6 +1,9 @@
 package io.coffer.cli;
 
+import io.coffer.crypto.SecretBytes;
 import io.coffer.keys.FscryptVolume;
+import io.coffer.keys.Protector;
+import io.coffer.keys.ProtectorSecret;
 import io.coffer.keys.VolumeException;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -8,6 +11,7 @@ import java.util.List;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -28,6 +32,7 @@ import picocli.CommandLine.Parameters;
       "  coffer unlock view",
       "  mkdir view/project && coffer policy set view/project",
       "  coffer policy set --names aes-256-hctr2 view/other",
+      "  coffer policy set --new-key --protector anna view/hers",
       "  coffer policy show view/project"
     })
 final class PolicyCommand extends BaseCommand {
@@ -57,6 +62,15 @@ final class PolicyCommand extends BaseCommand {
       description = "The master key, if the volume has more than one.")
   private @Nullable String key;
 
+  @Option(
+      names = "--new-key",
+      description =
+          "Make a new master key for DIR, which the password, command or key file given (or asked"
+              + " for) opens from now on.")
+  private boolean newKey;
+
+  @Mixin private ProtectorOptions protector = new ProtectorOptions();
+
   @Parameters(index = "0", paramLabel = "ACTION", description = "set or show.")
   private String action = "show";
 
@@ -83,7 +97,9 @@ final class PolicyCommand extends BaseCommand {
         names == null
             ? contentsMode.equals("ADIANTUM") ? "ADIANTUM" : "AES_256_CTS"
             : mode(names, List.of("aes-256-cts", "aes-256-hctr2", "adiantum"));
-    client.setPolicy(identifier(client), contentsMode, namesMode, padding);
+    protector.check();
+    String identifier = newKey ? makeKey(client) : identifier(client);
+    client.setPolicy(identifier, contentsMode, namesMode, padding);
     ui.err().println("coffer: everything in " + directory + " is encrypted from now on");
     return ExitCode.OK;
   }
@@ -96,12 +112,44 @@ final class PolicyCommand extends BaseCommand {
     return text.toUpperCase(Locale.ROOT).replace('-', '_');
   }
 
+  /** Makes a master key, has a protector open it, and unlocks it. */
+  private String makeKey(TreeClient client) throws CommandException, VolumeException, IOException {
+    if (key != null) {
+      throw new CommandException(
+          ExitCode.USAGE, "--key and --new-key contradict each other", "coffer policy --help");
+    }
+    if (client.tree().encrypted()) {
+      throw new CommandException(ExitCode.OTHER, directory + " has a policy already");
+    }
+    PolicyVolume volume = client.volume();
+    Protector opener = opener(volume.keys());
+    try (SecretBytes masterKey = SecretBytes.random(FscryptVolume.MASTER_KEY_BYTES);
+        ProtectorSecret secret = protector.secret("Password of " + opener.name() + ": ", ui)) {
+      volume.replace(volume.keys().withKeys(opener, secret, List.of(masterKey)));
+      return client.unlock(masterKey);
+    }
+  }
+
+  private Protector opener(FscryptVolume volume) throws CommandException, VolumeException {
+    String chosen = protector.protector();
+    if (chosen != null) {
+      return volume.protector(chosen);
+    }
+    if (volume.protectors().size() == 1) {
+      return volume.protectors().getFirst();
+    }
+    throw new CommandException(
+        ExitCode.USAGE,
+        "the volume has several protectors: choose with --protector which shall open the new key",
+        "coffer protector list " + Shell.quote(directory.toString()));
+  }
+
   private String identifier(TreeClient client)
       throws CommandException, VolumeException, IOException {
     if (key != null) {
       return key;
     }
-    List<FscryptVolume.Key> all = client.volume().keys();
+    List<FscryptVolume.Key> all = client.volume().keys().keys();
     if (all.size() == 1) {
       return all.getFirst().identifier();
     }

@@ -3,6 +3,7 @@ package io.coffer.cli;
 import io.coffer.crypto.SecretBytes;
 import io.coffer.format.fscrypt.FscryptMasterKey;
 import io.coffer.keys.PasswordSource;
+import io.coffer.keys.ProtectorSecret;
 import io.coffer.keys.VolumeException;
 import java.io.IOException;
 import java.io.InputStream;
@@ -30,8 +31,16 @@ final class ProtectorOptions {
   @Option(
       names = "--key-file",
       paramLabel = "FILE",
-      description = "Take the master key itself from FILE: 16 to 64 bytes as they are.")
+      description =
+          "Take a protector's key (32 bytes) or the master key itself (16 to 64 bytes) from FILE,"
+              + " as they are.")
   private @Nullable Path keyFile;
+
+  @Option(
+      names = "--protector",
+      paramLabel = "PROTECTOR",
+      description = "Try only this protector, given by its id or name.")
+  private @Nullable String protector;
 
   void check() throws CommandException {
     int sources =
@@ -49,14 +58,23 @@ final class ProtectorOptions {
     return keyFile;
   }
 
-  SecretBytes password(String prompt, Ui ui) throws VolumeException {
+  /** The protector to try, or null for all. */
+  @Nullable String protector() {
+    return protector;
+  }
+
+  /** What opens a protector; the caller closes it. */
+  ProtectorSecret secret(String prompt, Ui ui) throws VolumeException {
+    if (keyFile != null) {
+      return ProtectorSecret.keyFile(keyFile);
+    }
     PasswordSource source = ui.typedPassword(prompt);
     if (!passwordFiles.isEmpty()) {
       source = PasswordSource.files(passwordFiles);
     } else if (!passwordCommand.isEmpty()) {
       source = PasswordSource.command(passwordCommand);
     }
-    return source.read();
+    return ProtectorSecret.typed(source.read());
   }
 
   /** A raw master key. */

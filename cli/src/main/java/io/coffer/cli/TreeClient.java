@@ -173,9 +173,14 @@ final class TreeClient {
   }
 
   /** What the volume keeps of its keys. */
-  FscryptVolume volume() throws CommandException, VolumeException, IOException {
-    String metadata = text(ask(Map.of("op", "metadata"), null), "metadata");
-    return FscryptVolume.parse((metadata == null ? "" : metadata).getBytes(StandardCharsets.UTF_8));
+  PolicyVolume volume() throws CommandException, VolumeException, IOException {
+    Map<String, Object> answer = ask(Map.of("op", "metadata"), null);
+    String metadata = String.valueOf(answer.get("metadata"));
+    Path file = Path.of(String.valueOf(answer.get("file")));
+    Path directory = file.getParent();
+    return new PolicyVolume(
+        directory == null ? file : directory,
+        FscryptVolume.parse(metadata.getBytes(StandardCharsets.UTF_8)));
   }
 
   /** Gives a key; returns its identifier. */

@@ -2,9 +2,13 @@ package io.coffer.cli;
 
 import io.coffer.crypto.SecretBytes;
 import io.coffer.keys.FscryptVolume;
+import io.coffer.keys.FscryptVolume.OpenKey;
+import io.coffer.keys.ProtectorSecret;
 import io.coffer.keys.VolumeException;
+import io.coffer.keys.VolumeException.Problem;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -23,8 +27,13 @@ import picocli.CommandLine.Parameters;
     },
     footer = {
       "",
+      "The password may also be recovery words, and the key file that of a protector; see coffer"
+          + " protector. A wrong password is found out only after trying all protectors, which"
+          + " takes a moment for each: --protector names the one.",
+      "",
       "Examples:",
       "  coffer unlock view/project",
+      "  coffer unlock --protector anna view/project",
       "  coffer unlock --password-file ~/.pw view",
       "  coffer unlock --key-file project.key view/project"
     })
@@ -42,39 +51,54 @@ final class UnlockCommand extends BaseCommand {
   ExitCode run() throws CommandException, VolumeException, IOException {
     protector.check();
     TreeClient client = TreeClient.at(directory);
-    TreeClient.Tree tree = client.tree();
-    String wanted = tree.identifier();
+    String wanted = client.tree().identifier();
     Path keyFile = protector.keyFile();
     if (keyFile != null) {
       try (SecretBytes key = ProtectorOptions.readKey(keyFile)) {
-        String identifier = client.unlock(key);
-        if (wanted != null && !wanted.equals(identifier)) {
-          client.lock(identifier, false, false);
-          throw new CommandException(
-              ExitCode.MASTER_KEY, keyFile + " holds another key than that of " + directory);
-        }
+        unlock(client, wanted, keyFile, key);
       }
       return ExitCode.OK;
     }
-    unlock(client, client.volume(), wanted);
+    FscryptVolume volume = client.volume().keys();
+    try (ProtectorSecret secret = protector.secret("Password: ", ui)) {
+      unlock(client, volume.unlock(wanted, protector.protector(), secret));
+    }
     return ExitCode.OK;
   }
 
-  private void unlock(TreeClient client, FscryptVolume volume, @Nullable String wanted)
+  /** A file may open a protector, or be a master key itself. */
+  private void unlock(TreeClient client, @Nullable String wanted, Path keyFile, SecretBytes key)
       throws CommandException, VolumeException, IOException {
-    try (SecretBytes password = protector.password("Password: ", ui)) {
-      unlock(client, volume, wanted, password);
+    List<OpenKey> opened = List.of();
+    try (ProtectorSecret secret = ProtectorSecret.ofRawKey(key)) {
+      if (secret != null) {
+        opened = client.volume().keys().unlock(wanted, protector.protector(), secret);
+      }
+    } catch (VolumeException e) {
+      if (e.problem() != Problem.WRONG_PASSWORD && e.problem() != Problem.NOT_A_VOLUME) {
+        throw e;
+      }
+    }
+    if (!opened.isEmpty()) {
+      unlock(client, opened);
+      return;
+    }
+    String identifier = client.unlock(key);
+    if (wanted != null && !wanted.equals(identifier)) {
+      client.lock(identifier, false, false);
+      throw new CommandException(
+          ExitCode.MASTER_KEY, keyFile + " holds another key than that of " + directory);
     }
   }
 
-  /** Unlocks what a password opens. */
-  static void unlock(
-      TreeClient client, FscryptVolume volume, @Nullable String wanted, SecretBytes password)
-      throws CommandException, VolumeException, IOException {
-    for (SecretBytes key : volume.unlock(wanted, password)) {
-      try (key) {
-        client.unlock(key);
+  /** Gives keys to a view, and closes them. */
+  static void unlock(TreeClient client, List<OpenKey> keys) throws CommandException, IOException {
+    try {
+      for (OpenKey key : keys) {
+        client.unlock(key.masterKey());
       }
+    } finally {
+      keys.forEach(OpenKey::close);
     }
   }
 }

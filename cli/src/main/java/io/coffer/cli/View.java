@@ -20,7 +20,6 @@ import io.coffer.vfs.PolicyFilesystem;
 import io.coffer.vfs.ReverseFilesystem;
 import io.coffer.vfs.ReverseOptions;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import org.jspecify.annotations.Nullable;
@@ -170,8 +169,7 @@ public final class View {
       files.encryptEverythingForTests();
     }
     Path metadata = FscryptVolume.file(spec.directory());
-    return MountedView.mount(
-        files, files, options, new MountedView.Trees(files, () -> Files.readAllBytes(metadata)));
+    return MountedView.mount(files, files, options, new MountedView.Trees(files, metadata));
   }
 
   private static SharingMode mode(ViewSpec spec, Sharing sharing) {

@@ -3,15 +3,19 @@ package io.coffer.cli;
 import io.coffer.crypto.SecretBytes;
 import io.coffer.format.gocryptfs.GocryptfsConfig;
 import io.coffer.format.gocryptfs.GocryptfsOptions;
+import io.coffer.keys.Argon2Cost;
 import io.coffer.keys.FscryptVolume;
 import io.coffer.keys.GocryptfsVolume;
 import io.coffer.keys.MasterKeyText;
+import io.coffer.keys.ProtectorKind;
+import io.coffer.keys.ProtectorSecret;
 import io.coffer.keys.VolumeException;
 import io.coffer.posix.ErrnoException;
 import io.coffer.store.LocalStore;
 import io.coffer.vfs.PolicyFilesystem;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** Finds volumes, and makes new ones together with what their owner must be told. */
@@ -61,7 +65,7 @@ final class Volumes {
   }
 
   /** Makes a volume with fscrypt policies and a first key. */
-  static void makeWithPolicies(Path directory, int logN, KeyOptions keys, Ui ui)
+  static void makeWithPolicies(Path directory, Argon2Cost cost, KeyOptions keys, Ui ui)
       throws VolumeException, CommandException {
     try (LocalStore store = LocalStore.open(directory)) {
       PolicyFilesystem.checkStore(store);
@@ -69,12 +73,11 @@ final class Volumes {
       throw new CommandException(ExitCode.VOLUME_DIRECTORY, String.valueOf(e.getMessage()));
     }
     try (SecretBytes masterKey = SecretBytes.random(FscryptVolume.MASTER_KEY_BYTES);
-        SecretBytes password = keys.password(ui.newPassword("New password: "))) {
-      FscryptVolume.empty()
-          .withProtector(masterKey, "first password", password, logN)
+        var password =
+            ProtectorSecret.passphrase(keys.password(ui.newPassword("New password: ")))) {
+      FscryptVolume.empty(cost)
+          .withProtector(ProtectorKind.PASSPHRASE, "first", password, List.of(masterKey))
           .create(directory);
-    } catch (IllegalArgumentException e) {
-      throw new CommandException(ExitCode.USAGE, String.valueOf(e.getMessage()));
     }
   }
 

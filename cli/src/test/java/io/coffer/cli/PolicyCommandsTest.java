@@ -7,6 +7,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.SecureRandom;
+import java.util.Arrays;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
@@ -31,8 +34,10 @@ class PolicyCommandsTest {
             "init",
             "--format",
             "fscrypt",
-            "--scrypt-log-n",
-            10,
+            "--argon2-memory",
+            8,
+            "--argon2-passes",
+            1,
             "--password-file",
             password,
             volume);
@@ -96,6 +101,140 @@ class PolicyCommandsTest {
     Path key = Files.write(temporary.resolve("key"), new byte[40]);
     ok("unlock", "--key-file", key, view);
     assertEquals(2, ok("keys", view).lines().count());
+  }
+
+  @Test
+  void aKeyHasManyProtectorsAndAProtectorManyKeys() throws IOException {
+    Path hers = Files.writeString(temporary.resolve("hers"), "other\n");
+    Path raw = Files.write(temporary.resolve("raw"), SecureRandom.getSeed(32));
+    ok(
+        "protector",
+        "add",
+        "--password-file",
+        password,
+        "--name",
+        "anna",
+        "--new-password-file",
+        hers,
+        volume);
+    ok(
+        "protector",
+        "add",
+        "--password-file",
+        password,
+        "--kind",
+        "key-file",
+        "--name",
+        "job",
+        "--new-key-file",
+        raw,
+        volume);
+    ok(
+        "protector",
+        "add",
+        "--password-file",
+        hers,
+        "--kind",
+        "command",
+        "--name",
+        "program",
+        "--new-password-command",
+        "echo from-program",
+        volume);
+    String words =
+        ok(
+                "protector",
+                "add",
+                "--password-file",
+                hers,
+                "--kind",
+                "recovery",
+                "--name",
+                "paper",
+                volume)
+            .out()
+            .strip();
+    assertTrue(ok("protector", "list", volume).out().contains("anna"));
+    ok("mount", volume, view);
+    Path tree = Files.createDirectory(view.resolve("tree"));
+    Path own = Files.createDirectory(view.resolve("own"));
+    ok("unlock", "--password-file", hers, view);
+    ok("policy", "set", tree);
+    Files.writeString(tree.resolve("file"), "text");
+    ok("policy", "set", "--new-key", "--protector", "anna", "--password-file", hers, own);
+    Files.writeString(own.resolve("file"), "her text");
+    ok("lock", view);
+
+    Path paper = Files.writeString(temporary.resolve("paper"), words + "\n");
+    for (Object[] opener :
+        new Object[][] {
+          {"--password-file", password},
+          {"--key-file", raw},
+          {"--password-command", "echo from-program"},
+          {"--password-file", paper},
+          {"--protector", "anna", "--password-file", hers}
+        }) {
+      Object[] args =
+          Stream.of(new Object[] {"unlock"}, opener, new Object[] {tree})
+              .flatMap(Arrays::stream)
+              .toArray();
+      ok(args);
+      assertEquals("text", Files.readString(tree.resolve("file")));
+      assertFalse(Files.exists(own.resolve("file")));
+      ok("lock", tree);
+    }
+    assertEquals(12, Run.coffer("unlock", "--password-file", password, own).exitCode());
+    ok("unlock", "--password-file", hers, own);
+    assertEquals("her text", Files.readString(own.resolve("file")));
+
+    // Where the view is, too.
+    ok(
+        "protector",
+        "change",
+        "--password-file",
+        hers,
+        "--new-password-file",
+        password,
+        view,
+        "anna");
+    ok("lock", view);
+    assertEquals(12, Run.coffer("unlock", "--password-file", hers, own).exitCode());
+    ok("unlock", "--protector", "anna", "--password-file", password, view);
+    ok("protector", "remove", "--protector", "first", "--password-file", password, view, "job");
+    Run last =
+        Run.coffer(
+            "protector",
+            "remove",
+            "--protector",
+            "anna",
+            "--password-file",
+            password,
+            view,
+            "anna");
+    assertEquals(42, last.exitCode());
+    assertTrue(last.err().contains("is the only protector of the key"), last.err());
+    assertEquals(4, ok("protector", "list", "--json", view).out().split("\"id\":", -1).length - 1);
+  }
+
+  @Test
+  void protectorsAreRefusedWithTheReason() {
+    assertEquals(1, Run.coffer("protector", "lose", volume).exitCode());
+    assertEquals(1, Run.coffer("protector", "add", volume).exitCode());
+    assertEquals(1, Run.coffer("protector", "remove", volume).exitCode());
+    assertEquals(42, Run.coffer("protector", "remove", volume, "nobody").exitCode());
+    assertEquals(1, Run.coffer("protector", "list", temporary).exitCode());
+    assertEquals(
+        12,
+        Run.cofferWithInput("wrong\nnew\n", "protector", "add", "--name", "x", volume).exitCode());
+    assertEquals(
+        42,
+        Run.cofferWithInput("secret\nnew\n", "protector", "add", "--name", "first", volume)
+            .exitCode());
+    assertEquals(
+        14,
+        Run.cofferWithInput(
+                "secret\n", "protector", "add", "--name", "x", "--new-key-file", password, volume)
+            .exitCode());
   }
 
   @Test

@@ -6,6 +6,7 @@ import java.lang.System.Logger.Level;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
@@ -15,6 +16,7 @@ import java.nio.file.attribute.PosixFileAttributeView;
 import java.nio.file.attribute.PosixFileAttributes;
 import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Arrays;
 import java.util.Set;
 
 /**
@@ -70,6 +72,34 @@ public final class AtomicFile {
     } catch (IOException e) {
       Files.deleteIfExists(temporary);
       throw e;
+    }
+    syncDirectory(target);
+  }
+
+  /**
+   * Replaces a file if it still has the contents that this process has read. Holding the temporary
+   * file keeps all others out meanwhile.
+   *
+   * @throws FileSystemException if the file has other contents now
+   */
+  public static void replace(Path file, byte[] expected, byte[] content) throws IOException {
+    PosixFileAttributes old = Files.readAttributes(file, PosixFileAttributes.class);
+    String permissions = PosixFilePermissions.toString(old.permissions());
+    Path target = file.toRealPath();
+    Path temporary = writeTemporary(target, content, permissions);
+    boolean done = false;
+    try {
+      if (!Arrays.equals(Files.readAllBytes(target), expected)) {
+        throw new FileSystemException(
+            target.toString(), null, "somebody else has changed it meanwhile; begin again");
+      }
+      keepOwner(temporary, old);
+      Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
+      done = true;
+    } finally {
+      if (!done) {
+        Files.deleteIfExists(temporary);
+      }
     }
     syncDirectory(target);
   }

@@ -1,11 +1,8 @@
 package io.coffer.keys;
 
-import io.coffer.crypto.AesGcm;
-import io.coffer.crypto.RandomBytes;
-import io.coffer.crypto.Scrypt;
+import io.coffer.crypto.Hkdf;
 import io.coffer.crypto.SecretBytes;
 import io.coffer.format.fscrypt.FscryptMasterKey;
-import io.coffer.format.fscrypt.FscryptPolicy;
 import io.coffer.keys.VolumeException.Problem;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -14,36 +11,23 @@ import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.security.MessageDigest;
 import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.Base64;
+import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Set;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
-import tools.jackson.core.JacksonException;
-import tools.jackson.core.JsonGenerator;
-import tools.jackson.core.JsonParser;
-import tools.jackson.core.JsonToken;
-import tools.jackson.core.ObjectReadContext;
-import tools.jackson.core.ObjectWriteContext;
-import tools.jackson.core.json.JsonFactory;
 
 /**
- * What a volume with fscrypt policies keeps in its root directory: master keys, each wrapped by one
- * or more protectors. Immutable; a change returns a new one.
+ * What a volume with fscrypt policies keeps in its root directory: protectors, and the master keys
+ * that they give. Immutable; a change returns another one.
  *
- * <p>The file {@value #FILE_NAME} is JSON:
- *
- * <pre>
- * {"format": "fscrypt", "version": 1, "keys": [
- *   {"identifier": 16 bytes in hex, "protectors": [
- *     {"id": 8 bytes in hex, "name": text, "n": scrypt's N, "r": R, "p": P,
- *      "salt": base64, "wrapped": base64}]}]}
- * </pre>
- *
- * <p>{@code wrapped} is AES-256-GCM of the master key, {@code nonce 12 || ciphertext || tag 16},
- * under scrypt of the password or of the contents of a key file. The associated data are the
- * protector's and key's ids, the name and the parameters, so that none can be exchanged.
+ * <p>A protector has a key of its own, wrapped under a secret. A master key is wrapped by each of
+ * its protectors' keys, so that any of them alone gives it, and one may give many. All that is kept
+ * of a master key is authenticated with the key itself: who has not got it can add no protector to
+ * it and exchange none. docs/formats.md has the layout of the file, {@value #FILE_NAME}.
  */
 public final class FscryptVolume {
   /** The metadata's name in the volume's root directory. */
@@ -52,67 +36,69 @@ public final class FscryptVolume {
   /** Bytes of a new master key, as many as the kernel takes. */
   public static final int MASTER_KEY_BYTES = FscryptMasterKey.MAX_BYTES;
 
-  /** log2 N of scrypt for new protectors: 64 MiB and about a quarter of a second. */
-  public static final int DEFAULT_LOG_N = 16;
-
   /** The largest metadata, in bytes. */
   public static final int MOST_BYTES = 1 << 20;
 
-  private static final int MIN_LOG_N = 10;
-  private static final int MAX_LOG_N = 24;
-  private static final int R = 8;
-  private static final int P = 1;
-  private static final int MOST_R = 64;
-  private static final int MOST_P = 64;
-  private static final int VERSION = 1;
-  private static final int SALT_BYTES = 32;
-  private static final int ID_BYTES = 8;
-  private static final int NONCE_BYTES = 12;
-  private static final int WRAPPING_BYTES = 32;
+  private static final int MOST_NAME_CHARACTERS = 200;
+  private static final int MAC_BYTES = 32;
   private static final String PERMISSIONS = "rw-r--r--";
-  private static final JsonFactory JSON = new JsonFactory();
 
   /**
-   * One way to a master key.
+   * A master key, wrapped by a protector.
    *
-   * @param id 8 bytes in hex
-   * @param name what its owner calls it
+   * @param protector its id
+   * @param wrapped the master key under the protector's key; see {@link Wrapping}
    */
-  public record Protector(
-      String id, String name, long n, int r, int p, byte[] salt, byte[] wrapped) {
-    private byte[] associated(String identifier) {
-      var text = "coffer fscrypt\0" + identifier + '\0' + id + '\0' + name + '\0';
-      text += n + "\0" + r + '\0' + p + '\0';
-      byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
-      byte[] all = Arrays.copyOf(bytes, bytes.length + salt.length);
-      System.arraycopy(salt, 0, all, bytes.length, salt.length);
-      return all;
-    }
-  }
+  record Grant(String protector, byte[] wrapped) {}
 
   /**
    * A master key.
    *
    * @param identifier what policies name it by, in hex
-   * @param protectors each alone gives the key
+   * @param grants each alone gives the key
+   * @param mac under the key itself
    */
-  public record Key(String identifier, List<Protector> protectors) {
+  public record Key(String identifier, List<Grant> grants, byte[] mac) {
     /** Copies. */
     public Key {
-      protectors = List.copyOf(protectors);
+      grants = List.copyOf(grants);
+    }
+
+    /** Does this protector give the key? */
+    public boolean isGivenBy(Protector protector) {
+      return grants.stream().anyMatch(grant -> grant.protector.equals(protector.id()));
     }
   }
 
+  private final Argon2Cost cost;
+  private final List<Protector> protectors;
   private final List<Key> keys;
 
-  private FscryptVolume(List<Key> keys) {
+  /** What was read, to notice that somebody else has changed it since; null if it is new. */
+  private final byte @Nullable [] source;
+
+  FscryptVolume(
+      Argon2Cost cost, List<Protector> protectors, List<Key> keys, byte @Nullable [] source) {
+    this.cost = cost;
+    this.protectors = List.copyOf(protectors);
     this.keys = List.copyOf(keys);
+    this.source = source;
   }
 
-  /** A volume without any key. */
-  public static FscryptVolume empty() {
-    return new FscryptVolume(List.of());
+  /**
+   * A volume without any key.
+   *
+   * @param cost of trying any passphrase of the volume
+   */
+  public static FscryptVolume empty(Argon2Cost cost) {
+    return new FscryptVolume(cost, List.of(), List.of(), null);
   }
+
+  private FscryptVolume with(List<Protector> newProtectors, List<Key> newKeys) {
+    return new FscryptVolume(cost, newProtectors, newKeys, source);
+  }
+
+  // The file.
 
   /** Is there a volume with fscrypt policies in this directory? */
   public static boolean isIn(Path directory) {
@@ -139,6 +125,21 @@ public final class FscryptVolume {
     }
   }
 
+  /**
+   * The metadata of its bytes.
+   *
+   * @throws VolumeException CONFIG_DAMAGED, UNKNOWN_FEATURE, or SCRYPT_PARAMETERS if hashing would
+   *     be too weak or take too much memory
+   */
+  public static FscryptVolume parse(byte[] json) throws VolumeException {
+    return FscryptVolumeJson.parse(json);
+  }
+
+  /** The metadata's bytes. */
+  public byte[] toJson() {
+    return FscryptVolumeJson.format(this);
+  }
+
   /** Writes the metadata of a new volume into an empty directory. */
   public void create(Path directory) throws VolumeException {
     try (var entries = Files.newDirectoryStream(directory)) {
@@ -153,19 +154,52 @@ public final class FscryptVolume {
     } catch (FileAlreadyExistsException e) {
       throw new VolumeException(Problem.VOLUME_EXISTS, directory + " is a volume already");
     } catch (IOException e) {
-      throw new VolumeException(
-          Problem.WRITE_FAILED, "cannot write " + file(directory) + ": " + e.getMessage());
+      throw unwritable(directory, e);
     }
   }
 
-  /** Replaces the metadata of a volume. */
+  /**
+   * Replaces the metadata of a volume.
+   *
+   * @throws VolumeException WRITE_FAILED also if somebody changed it since it was read
+   */
   public void replace(Path directory) throws VolumeException {
+    Path file = file(directory);
     try {
-      AtomicFile.replace(file(directory), toJson());
-    } catch (IOException e) {
+      if (source == null) {
+        AtomicFile.replace(file, toJson());
+      } else {
+        AtomicFile.replace(file, source, toJson());
+      }
+    } catch (FileAlreadyExistsException e) {
       throw new VolumeException(
-          Problem.WRITE_FAILED, "cannot write " + file(directory) + ": " + e.getMessage());
+          Problem.WRITE_FAILED,
+          "another process is changing "
+              + file
+              + "; if there is none, one was killed while it did: remove "
+              + e.getFile(),
+          "coffer check --repair " + directory,
+          e);
+    } catch (IOException e) {
+      throw unwritable(directory, e);
     }
+  }
+
+  private static VolumeException unwritable(Path directory, IOException e) {
+    return new VolumeException(
+        Problem.WRITE_FAILED, "cannot write " + file(directory) + ": " + e.getMessage(), null, e);
+  }
+
+  // What there is.
+
+  /** What it costs to try a passphrase of this volume. */
+  public Argon2Cost cost() {
+    return cost;
+  }
+
+  /** The protectors. */
+  public List<Protector> protectors() {
+    return protectors;
   }
 
   /** The master keys. */
@@ -181,305 +215,294 @@ public final class FscryptVolume {
         .orElse(null);
   }
 
+  /** The protectors of a key. */
+  public List<Protector> protectorsOf(Key key) {
+    return protectors.stream().filter(key::isGivenBy).toList();
+  }
+
+  /** The keys that a protector gives. */
+  public List<Key> keysOf(Protector protector) {
+    return keys.stream().filter(key -> key.isGivenBy(protector)).toList();
+  }
+
   /**
-   * The volume with one more protector for a master key, which need not be known before.
+   * The protector of an id or of a name.
    *
-   * @param name what its owner calls it
-   * @param password or the contents of a key file
+   * @throws VolumeException NO_PROTECTOR if there is none, or if more than one has the name
    */
-  public FscryptVolume withProtector(
-      SecretBytes masterKey, String name, SecretBytes password, int logN) {
-    if (logN < MIN_LOG_N || logN > MAX_LOG_N) {
-      throw new IllegalArgumentException(
-          "log2 of scrypt's N must be " + MIN_LOG_N + " to " + MAX_LOG_N + ", not " + logN);
+  public Protector protector(String idOrName) throws VolumeException {
+    List<Protector> found =
+        protectors.stream()
+            .filter(each -> each.id().equals(idOrName) || each.name().equals(idOrName))
+            .toList();
+    if (found.size() == 1) {
+      return found.getFirst();
     }
-    String identifier;
-    try (var key = new FscryptMasterKey(masterKey)) {
-      identifier = HexFormat.of().formatHex(key.identifier());
-    }
-    String id = HexFormat.of().formatHex(RandomBytes.of(ID_BYTES));
-    var bare = new Protector(id, name, 1L << logN, R, P, RandomBytes.of(SALT_BYTES), new byte[0]);
-    byte[] wrapped = wrap(bare, identifier, masterKey, password);
-    var protector = new Protector(id, name, bare.n, R, P, bare.salt, wrapped);
-    var all = new ArrayList<Key>();
-    boolean known = false;
-    for (Key each : keys) {
-      if (each.identifier().equals(identifier)) {
-        known = true;
-        var protectors = new ArrayList<>(each.protectors());
-        protectors.add(protector);
-        all.add(new Key(identifier, protectors));
-      } else {
-        all.add(each);
-      }
-    }
-    if (!known) {
-      all.add(new Key(identifier, List.of(protector)));
-    }
-    return new FscryptVolume(all);
+    throw new VolumeException(
+        Problem.NO_PROTECTOR,
+        found.isEmpty()
+            ? "the volume has no protector " + idOrName
+            : "the volume has several protectors called " + idOrName + "; choose one by its id");
   }
 
-  private static byte[] wrap(
-      Protector protector, String identifier, SecretBytes masterKey, SecretBytes password) {
-    try (SecretBytes wrapping = hash(protector, password)) {
-      return wrapping.read(key -> {
-        try (var aead = new AesGcm(key, NONCE_BYTES)) {
-          return masterKey.read(plain -> {
-            byte[] sealed =
-                Arrays.copyOf(RandomBytes.of(NONCE_BYTES), plain.length + aead.overheadBytes());
-            aead.seal(protector.associated(identifier), plain, 0, plain.length, sealed, 0);
-            return sealed;
-          });
-        }
-      });
-    }
-  }
+  // Opening.
 
-  private static SecretBytes hash(Protector protector, SecretBytes password) {
-    return Scrypt.hash(
-        password, protector.salt, protector.n, protector.r, protector.p, WRAPPING_BYTES);
+  /** A master key that was opened; the caller closes it. */
+  public record OpenKey(String identifier, SecretBytes masterKey) implements AutoCloseable {
+    @Override
+    public void close() {
+      masterKey.close();
+    }
   }
 
   /**
-   * The master keys that a password opens.
+   * The master keys that a secret opens. To try a passphrase takes time for each protector, so that
+   * no others are tried once one is open.
    *
    * @param identifier in hex, of the only key that is wanted; null for all
-   * @return at least one; the caller closes them
-   * @throws VolumeException WRONG_PASSWORD if it opens none
+   * @param protector id or name of the only protector to try; null for all
+   * @return at least one
+   * @throws VolumeException WRONG_PASSWORD if it opens none, CONFIG_DAMAGED if somebody without the
+   *     key changed what is kept of it
    */
-  public List<SecretBytes> unlock(@Nullable String identifier, SecretBytes password)
+  public List<OpenKey> unlock(
+      @Nullable String identifier, @Nullable String protector, ProtectorSecret secret)
       throws VolumeException {
-    var opened = new ArrayList<SecretBytes>();
-    boolean any = false;
-    for (Key key : keys) {
-      if (identifier == null || identifier.equals(key.identifier())) {
-        any = true;
-        for (Protector protector : key.protectors()) {
-          SecretBytes masterKey = unwrap(protector, key.identifier(), password);
-          if (masterKey != null) {
-            opened.add(masterKey);
-            break;
-          }
-        }
-      }
-    }
-    if (!any) {
+    if (keys.isEmpty() || (identifier != null && key(identifier) == null)) {
       throw new VolumeException(
           Problem.NOT_A_VOLUME,
           identifier == null
               ? "the volume has no key"
               : "the volume has no protector for the key " + identifier);
     }
-    if (opened.isEmpty()) {
-      throw new VolumeException(Problem.WRONG_PASSWORD, "the password is wrong");
-    }
-    return opened;
-  }
-
-  private static @Nullable SecretBytes unwrap(
-      Protector protector, String identifier, SecretBytes password) {
-    int length = protector.wrapped.length - NONCE_BYTES - 16;
-    if (length < FscryptMasterKey.MIN_BYTES || length > FscryptMasterKey.MAX_BYTES) {
-      return null;
-    }
-    try (SecretBytes wrapping = hash(protector, password)) {
-      SecretBytes masterKey =
-          wrapping.read(key -> {
-            byte[] plain = new byte[length];
-            try (var aead = new AesGcm(key, NONCE_BYTES)) {
-              byte[] wrapped = protector.wrapped;
-              return aead.open(
-                      protector.associated(identifier), wrapped, 0, wrapped.length, plain, 0)
-                  ? SecretBytes.take(plain)
-                  : null;
-            }
-          });
-      if (masterKey == null) {
-        return null;
-      }
-      try (var key = new FscryptMasterKey(masterKey)) {
-        if (HexFormat.of().formatHex(key.identifier()).equals(identifier)) {
-          return masterKey;
+    List<Protector> tried = protector == null ? protectors : List.of(protector(protector));
+    for (Protector each : tried) {
+      List<Key> wanted =
+          keysOf(each).stream()
+              .filter(key -> identifier == null || identifier.equals(key.identifier()))
+              .toList();
+      if (!wanted.isEmpty()) {
+        try (SecretBytes protectorKey = each.open(secret)) {
+          if (protectorKey != null) {
+            return unwrap(each, protectorKey, wanted);
+          }
         }
       }
-      masterKey.close();
-      return null;
+    }
+    throw new VolumeException(
+        Problem.WRONG_PASSWORD, "no protector is opened by this password or key");
+  }
+
+  private List<OpenKey> unwrap(Protector protector, SecretBytes protectorKey, List<Key> wanted)
+      throws VolumeException {
+    var opened = new ArrayList<OpenKey>();
+    boolean complete = false;
+    try {
+      for (Key key : wanted) {
+        opened.add(new OpenKey(key.identifier(), unwrap(protector, protectorKey, key)));
+      }
+      complete = true;
+      return opened;
+    } finally {
+      if (!complete) {
+        opened.forEach(OpenKey::close);
+      }
     }
   }
 
-  // JSON.
-
-  /** The metadata's bytes. */
-  public byte[] toJson() {
-    var out = new ByteArrayOutputStream();
-    Base64.Encoder base64 = Base64.getEncoder();
-    try (JsonGenerator json = JSON.createGenerator(ObjectWriteContext.empty(), out)) {
-      json.writeStartObject();
-      json.writeStringProperty("format", "fscrypt");
-      json.writeNumberProperty("version", VERSION);
-      json.writeArrayPropertyStart("keys");
-      for (Key key : keys) {
-        json.writeStartObject();
-        json.writeStringProperty("identifier", key.identifier());
-        json.writeArrayPropertyStart("protectors");
-        for (Protector each : key.protectors()) {
-          json.writeStartObject();
-          json.writeStringProperty("id", each.id);
-          json.writeStringProperty("name", each.name);
-          json.writeNumberProperty("n", each.n);
-          json.writeNumberProperty("r", each.r);
-          json.writeNumberProperty("p", each.p);
-          json.writeStringProperty("salt", base64.encodeToString(each.salt));
-          json.writeStringProperty("wrapped", base64.encodeToString(each.wrapped));
-          json.writeEndObject();
+  private SecretBytes unwrap(Protector protector, SecretBytes protectorKey, Key key)
+      throws VolumeException {
+    for (Grant grant : key.grants) {
+      if (grant.protector.equals(protector.id())) {
+        byte[] associated = associated(key.identifier, protector.id());
+        SecretBytes masterKey = Wrapping.unwrap(protectorKey, associated, grant.wrapped);
+        if (masterKey != null) {
+          if (identifierOf(masterKey).equals(key.identifier)
+              && MessageDigest.isEqual(key.mac, mac(key.identifier, key.grants, masterKey))) {
+            return masterKey;
+          }
+          masterKey.close();
         }
-        json.writeEndArray();
-        json.writeEndObject();
       }
-      json.writeEndArray();
-      json.writeEndObject();
     }
-    out.write('\n');
-    return out.toByteArray();
+    throw new VolumeException(
+        Problem.CONFIG_DAMAGED,
+        FILE_NAME
+            + " was changed by somebody who has not the key "
+            + key.identifier
+            + ": put back a copy of it");
+  }
+
+  /** The identifier of a master key, in hex. */
+  public static String identifierOf(SecretBytes masterKey) {
+    try (var key = new FscryptMasterKey(masterKey)) {
+      return HexFormat.of().formatHex(key.identifier());
+    }
+  }
+
+  private static byte[] associated(String identifier, String protector) {
+    return ("coffer policy key\0" + identifier + '\0' + protector)
+        .getBytes(StandardCharsets.US_ASCII);
+  }
+
+  /** Authenticates what is kept of a master key, with a function of it that nothing else uses. */
+  private byte[] mac(String identifier, List<Grant> grants, SecretBytes masterKey) {
+    var all = new ByteArrayOutputStream();
+    String head = "coffer fscrypt metadata\0" + identifier + '\0';
+    head += cost.memoryKib() + "\0" + cost.passes() + '\0' + cost.lanes() + '\0';
+    all.writeBytes(head.getBytes(StandardCharsets.US_ASCII));
+    for (Grant grant : grants) {
+      String each = grant.protector + '\0' + HexFormat.of().formatHex(grant.wrapped) + '\0';
+      all.writeBytes(each.getBytes(StandardCharsets.US_ASCII));
+    }
+    return masterKey.read(
+        bytes -> Hkdf.SHA512.derive(bytes, new byte[0], all.toByteArray(), MAC_BYTES));
+  }
+
+  // Changing.
+
+  /**
+   * The volume with one more protector, which gives these master keys; they need not be known
+   * before.
+   *
+   * @param name what its owner calls it
+   */
+  public FscryptVolume withProtector(
+      ProtectorKind kind, String name, ProtectorSecret secret, List<SecretBytes> masterKeys)
+      throws VolumeException {
+    checkName(name);
+    try (SecretBytes protectorKey = Protector.newKey()) {
+      Protector made = Protector.make(kind, name, cost, secret, protectorKey);
+      List<Protector> all = Stream.concat(protectors.stream(), Stream.of(made)).toList();
+      return with(all, keys).withGrants(made, protectorKey, masterKeys);
+    }
+  }
+
+  private void checkName(String name) throws VolumeException {
+    if (name.isBlank()
+        || name.length() > MOST_NAME_CHARACTERS
+        || name.codePoints().anyMatch(Character::isISOControl)) {
+      throw new VolumeException(
+          Problem.NO_PROTECTOR,
+          "a protector's name has 1 to " + MOST_NAME_CHARACTERS + " printable characters");
+    }
+    if (protectors.stream().anyMatch(each -> each.name().equals(name))) {
+      throw new VolumeException(
+          Problem.NO_PROTECTOR, "the volume has a protector called " + name + " already");
+    }
   }
 
   /**
-   * The metadata of its bytes.
+   * The volume in which a protector that there is gives more master keys.
    *
-   * @throws VolumeException CONFIG_DAMAGED, or SCRYPT_PARAMETERS if hashing would be too weak or
-   *     take too much memory
+   * @throws VolumeException WRONG_PASSWORD if the secret is not the protector's
    */
-  public static FscryptVolume parse(byte[] json) throws VolumeException {
-    if (json.length > MOST_BYTES) {
-      throw damaged("it has " + json.length + " bytes, too many");
+  public FscryptVolume withKeys(
+      Protector protector, ProtectorSecret secret, List<SecretBytes> masterKeys)
+      throws VolumeException {
+    try (SecretBytes protectorKey = opened(protector, secret)) {
+      return withGrants(protector, protectorKey, masterKeys);
     }
-    var keys = new ArrayList<Key>();
-    try (JsonParser parser = JSON.createParser(ObjectReadContext.empty(), json)) {
-      expect(parser.nextToken(), JsonToken.START_OBJECT);
-      boolean versionSeen = false;
-      while (parser.nextToken() != JsonToken.END_OBJECT) {
-        String name = parser.currentName();
-        parser.nextToken();
-        switch (name) {
-          case "format" -> {
-            if (!"fscrypt".equals(parser.getString())) {
-              throw damaged("its format is not fscrypt");
-            }
-          }
-          case "version" -> {
-            if (parser.getIntValue() != VERSION) {
-              throw new VolumeException(
-                  Problem.UNKNOWN_FEATURE,
-                  FILE_NAME + " has version " + parser.getIntValue() + "; only 1 is supported");
-            }
-            versionSeen = true;
-          }
-          case "keys" -> {
-            expect(parser.currentToken(), JsonToken.START_ARRAY);
-            while (parser.nextToken() != JsonToken.END_ARRAY) {
-              keys.add(readKey(parser));
-            }
-          }
-          default -> parser.skipChildren();
-        }
-      }
-      if (!versionSeen || parser.nextToken() != null) {
-        throw damaged("it has no version, or something after its end");
-      }
-    } catch (JacksonException | IllegalArgumentException e) {
-      throw damaged("it is not the JSON that it should be");
-    }
-    return new FscryptVolume(keys);
   }
 
-  private static Key readKey(JsonParser parser) throws VolumeException {
-    expect(parser.currentToken(), JsonToken.START_OBJECT);
-    String identifier = "";
-    var protectors = new ArrayList<Protector>();
-    while (parser.nextToken() != JsonToken.END_OBJECT) {
-      String name = parser.currentName();
-      parser.nextToken();
-      switch (name) {
-        case "identifier" -> identifier = hex(parser, FscryptPolicy.IDENTIFIER_BYTES);
-        case "protectors" -> {
-          expect(parser.currentToken(), JsonToken.START_ARRAY);
-          while (parser.nextToken() != JsonToken.END_ARRAY) {
-            protectors.add(readProtector(parser));
-          }
-        }
-        default -> parser.skipChildren();
-      }
-    }
-    if (identifier.isEmpty()) {
-      throw damaged("a key has no identifier");
-    }
-    return new Key(identifier, protectors);
-  }
-
-  private static Protector readProtector(JsonParser parser) throws VolumeException {
-    expect(parser.currentToken(), JsonToken.START_OBJECT);
-    String id = "";
-    String called = "";
-    long n = 0;
-    int r = 0;
-    int p = 0;
-    byte[] salt = {};
-    byte[] wrapped = {};
-    while (parser.nextToken() != JsonToken.END_OBJECT) {
-      String name = parser.currentName();
-      JsonToken value = parser.nextToken();
-      if (value == JsonToken.START_ARRAY || value == JsonToken.START_OBJECT) {
-        throw damaged("a protector has a member " + name);
-      }
-      switch (name) {
-        case "id" -> id = hex(parser, ID_BYTES);
-        case "name" -> called = text(parser);
-        case "n" -> n = parser.getLongValue();
-        case "r" -> r = parser.getIntValue();
-        case "p" -> p = parser.getIntValue();
-        case "salt" -> salt = Base64.getDecoder().decode(text(parser));
-        case "wrapped" -> wrapped = Base64.getDecoder().decode(text(parser));
-        default -> {}
-      }
-    }
-    if (n < 1L << MIN_LOG_N
-        || n > 1L << MAX_LOG_N
-        || Long.bitCount(n) != 1
-        || r < R
-        || r > MOST_R
-        || p < 1
-        || p > MOST_P
-        || salt.length < SALT_BYTES) {
+  private static SecretBytes opened(Protector protector, ProtectorSecret secret)
+      throws VolumeException {
+    SecretBytes key = protector.open(secret);
+    if (key == null) {
       throw new VolumeException(
-          Problem.SCRYPT_PARAMETERS,
-          "a protector in " + FILE_NAME + " asks for password hashing that is refused");
+          Problem.WRONG_PASSWORD,
+          "the protector " + protector.name() + " is not opened by this password or key");
     }
-    return new Protector(id, called, n, r, p, salt, wrapped);
+    return key;
   }
 
-  private static String text(JsonParser parser) throws VolumeException {
-    String text = parser.currentToken() == JsonToken.VALUE_STRING ? parser.getString() : null;
-    if (text == null) {
-      throw damaged("a text is missing");
+  private FscryptVolume withGrants(
+      Protector protector, SecretBytes protectorKey, List<SecretBytes> masterKeys) {
+    var all = new ArrayList<>(keys);
+    for (SecretBytes masterKey : masterKeys) {
+      String identifier = identifierOf(masterKey);
+      byte[] associated = associated(identifier, protector.id());
+      var grant = new Grant(protector.id(), Wrapping.wrap(protectorKey, associated, masterKey));
+      int known = indexOf(all, identifier);
+      var grants = new ArrayList<Grant>();
+      if (known >= 0) {
+        grants.addAll(all.get(known).grants);
+        grants.removeIf(each -> each.protector.equals(protector.id()));
+      }
+      grants.add(grant);
+      var key = new Key(identifier, grants, mac(identifier, grants, masterKey));
+      if (known >= 0) {
+        all.set(known, key);
+      } else {
+        all.add(key);
+      }
     }
-    return text;
+    return with(protectors, all);
   }
 
-  private static String hex(JsonParser parser, int bytes) throws VolumeException {
-    String text = text(parser);
-    if (HexFormat.of().parseHex(text).length != bytes) {
-      throw damaged("an identifier has not " + bytes + " bytes");
+  private static int indexOf(List<Key> keys, String identifier) {
+    for (int i = 0; i < keys.size(); i++) {
+      if (keys.get(i).identifier.equals(identifier)) {
+        return i;
+      }
     }
-    return text;
+    return -1;
   }
 
-  private static void expect(@Nullable JsonToken found, JsonToken wanted) throws VolumeException {
-    if (found != wanted) {
-      throw damaged("it is not the JSON that it should be");
+  /**
+   * The volume in which a protector gives some master keys no more; if none is left that it gives,
+   * it is gone. Who has an old copy of the metadata and the protector's secret still has the keys.
+   *
+   * @param masterKeys of keys that the protector gives
+   * @throws VolumeException LAST_PROTECTOR if no other gives one of the keys
+   */
+  public FscryptVolume withoutProtector(Protector protector, List<SecretBytes> masterKeys)
+      throws VolumeException {
+    var all = new ArrayList<>(keys);
+    for (SecretBytes masterKey : masterKeys) {
+      String identifier = identifierOf(masterKey);
+      int at = indexOf(all, identifier);
+      List<Grant> grants =
+          all.get(at).grants.stream()
+              .filter(each -> !each.protector.equals(protector.id()))
+              .toList();
+      if (grants.isEmpty()) {
+        throw new VolumeException(
+            Problem.LAST_PROTECTOR,
+            protector.name()
+                + " is the only protector of the key "
+                + identifier
+                + ": without it nobody could open the directories of that key again; add another"
+                + " one first",
+            "coffer protector add --help",
+            null);
+      }
+      all.set(at, new Key(identifier, grants, mac(identifier, grants, masterKey)));
     }
+    Set<String> used = new HashSet<>();
+    all.forEach(key -> key.grants.forEach(grant -> used.add(grant.protector)));
+    List<Protector> left =
+        protectors.stream()
+            .filter(each -> !each.id().equals(protector.id()) || used.contains(each.id()))
+            .toList();
+    return with(left, all);
   }
 
-  private static VolumeException damaged(String why) {
-    return new VolumeException(Problem.CONFIG_DAMAGED, FILE_NAME + " is damaged: " + why);
+  /**
+   * The volume in which a protector is opened by another secret of its kind. Its master keys are
+   * not needed.
+   *
+   * @throws VolumeException WRONG_PASSWORD if {@code present} does not open it
+   */
+  public FscryptVolume withSecret(
+      Protector protector, ProtectorSecret present, ProtectorSecret fresh) throws VolumeException {
+    try (SecretBytes protectorKey = opened(protector, present)) {
+      Protector changed = protector.withSecret(cost, fresh, protectorKey);
+      return with(
+          protectors.stream()
+              .map(each -> each.id().equals(protector.id()) ? changed : each)
+              .toList(),
+          keys);
+    }
   }
 }

@@ -41,6 +41,10 @@ public final class VolumeException extends Exception {
     PASSWORD_UNREADABLE,
     /** What was given as master key is none. */
     MASTER_KEY_MALFORMED,
+    /** There is no such protector, or its name is wrong. */
+    NO_PROTECTOR,
+    /** Without this protector nobody could get at a key again. */
+    LAST_PROTECTOR,
     /** The store refused what had to be written. */
     WRITE_FAILED
   }

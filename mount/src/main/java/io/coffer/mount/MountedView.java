@@ -38,15 +38,9 @@ public final class MountedView {
   /**
    * Trees with policies, which are unlocked and locked while the view is mounted.
    *
-   * @param metadata gives what the volume keeps of their keys
+   * @param metadata the file in which the volume keeps its master keys, wrapped
    */
-  public record Trees(PolicyFilesystem files, Metadata metadata) {}
-
-  /** Gives the volume's metadata. */
-  public interface Metadata {
-    /** The present contents of the metadata's file. */
-    byte[] read() throws IOException;
-  }
+  public record Trees(PolicyFilesystem files, Path metadata) {}
 
   /**
    * Mounts a filesystem, which is closed when the view ends, and also if mounting fails.
@@ -77,8 +71,7 @@ public final class MountedView {
       }
       if (trees != null) {
         trees.files().setCache(adapter);
-        control =
-            TreeControl.open(trees.files(), trees.metadata()::read, options.request().allowOther());
+        control = TreeControl.open(trees.files(), trees.metadata(), options.request().allowOther());
         adapter.setControlPath(control.path());
       }
       mount =

@@ -54,7 +54,7 @@ import tools.jackson.core.json.JsonFactory;
  * unlock     secret                                               identifier
  * lock       identifier, everybody, strict                        otherUsers, busyFiles
  * setPolicy  path, identifier, contents, names, padding
- * metadata                                                        metadata, as text
+ * metadata                                                        metadata, as text, and file
  * </pre>
  *
  * <p>A path is relative to the root of the view, in hexadecimal of its bytes.
@@ -70,16 +70,11 @@ final class TreeControl implements AutoCloseable {
   private static final int MOST_CLIENTS = 16;
   private static final int TIMEOUT_SECONDS = 20;
 
-  /** Gives the volume's metadata. */
-  interface Metadata {
-    byte[] read() throws IOException;
-  }
-
   private final Path path;
   private final @Nullable Path ownDirectory;
   private final int socket;
   private final PolicyFilesystem files;
-  private final Metadata metadata;
+  private final Path metadata;
   private final boolean everybody;
   private final int owner;
   private final Semaphore clients = new Semaphore(MOST_CLIENTS);
@@ -90,7 +85,7 @@ final class TreeControl implements AutoCloseable {
       @Nullable Path ownDirectory,
       int socket,
       PolicyFilesystem files,
-      Metadata metadata,
+      Path metadata,
       boolean everybody) {
     this.path = path;
     this.ownDirectory = ownDirectory;
@@ -104,9 +99,10 @@ final class TreeControl implements AutoCloseable {
   /**
    * Opens a socket in a directory of this user's runtime files.
    *
+   * @param metadata the file in which the volume keeps its master keys, wrapped
    * @param everybody users other than the mounting one are let in
    */
-  static TreeControl open(PolicyFilesystem files, Metadata metadata, boolean everybody)
+  static TreeControl open(PolicyFilesystem files, Path metadata, boolean everybody)
       throws IOException {
     String runtime = System.getenv("XDG_RUNTIME_DIR");
     Path directory;
@@ -325,9 +321,11 @@ final class TreeControl implements AutoCloseable {
         yield object(json -> {});
       }
       case "metadata" -> {
-        byte[] bytes = metadata.read();
-        yield object(json ->
-            json.writeStringProperty("metadata", new String(bytes, StandardCharsets.UTF_8)));
+        byte[] bytes = Files.readAllBytes(metadata);
+        yield object(json -> {
+          json.writeStringProperty("metadata", new String(bytes, StandardCharsets.UTF_8));
+          json.writeStringProperty("file", metadata.toString());
+        });
       }
       default -> throw new ErrnoException(Errno.EOPNOTSUPP, "there is no such request");
     };

@@ -68,7 +68,7 @@ class TreesTest {
     files = new PolicyFilesystem(store, EncryptedFilesystem.Options.defaults(), null);
     var options = new TestView.Options();
     options.timeout = Duration.ofSeconds(100);
-    var trees = new MountedView.Trees(files, () -> "{}".getBytes(UTF_8));
+    var trees = new MountedView.Trees(files, base.resolve("metadata"));
     mounted = MountedView.mount(files, files, TestView.mountOptions(view, options), trees);
     identifier = unlock(1);
     tree = Files.createDirectory(view.resolve("tree"));
@@ -425,7 +425,9 @@ class TreesTest {
           "{\"identifier\":\"" + id + "\"}", ask("{\"op\":\"unlock\",\"secret\":\"64\"}", raw));
       String keys = ask("{\"op\":\"keys\"}");
       assertTrue(keys.contains("\"status\":\"present\",\"users\":[0]"), keys);
-      assertEquals("{\"metadata\":\"{}\"}", ask("{\"op\":\"metadata\"}"));
+      Path metadata = Files.writeString(base.resolve("metadata"), "{}");
+      assertEquals(
+          "{\"metadata\":\"{}\",\"file\":\"" + metadata + "\"}", ask("{\"op\":\"metadata\"}"));
     }
 
     @Test
