@@ -14,23 +14,19 @@ import io.coffer.posix.Flags;
 import io.coffer.store.Store;
 import io.coffer.store.StoreDirectory;
 import io.coffer.store.StoreFile;
+import io.coffer.tree.CheckReport.Place;
 import io.coffer.tree.Finding.Kind;
 import io.coffer.tree.Finding.Severity;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Semaphore;
-import java.util.concurrent.atomic.AtomicLong;
-import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -84,22 +80,14 @@ public final class VolumeCheck {
   private final Store store;
   private final VolumeFormat format;
   private final boolean repair;
-  private final Listener listener;
+  private final CheckReport report;
   private final ContentLayout layout;
-  private final ReentrantLock reporting = new ReentrantLock();
-  private final AtomicLong directories = new AtomicLong();
-  private final AtomicLong files = new AtomicLong();
-  private final AtomicLong symlinks = new AtomicLong();
-  private final AtomicLong others = new AtomicLong();
-  private final AtomicLong bytes = new AtomicLong();
-  private final Map<Severity, Long> counts = new HashMap<>();
-  private long repaired;
 
   private VolumeCheck(Store store, VolumeFormat format, boolean repair, Listener listener) {
     this.store = store;
     this.format = format;
     this.repair = repair;
-    this.listener = listener;
+    this.report = new CheckReport(listener);
     this.layout = format.layout();
   }
 
@@ -120,101 +108,7 @@ public final class VolumeCheck {
       new Walk(readers, new Semaphore(4 * threads))
           .directory(store.root(), new Place(null, new byte[0], new byte[0]), true);
     }
-    return new Summary(
-        directories.get(),
-        files.get(),
-        symlinks.get(),
-        others.get(),
-        bytes.get(),
-        counts.getOrDefault(Severity.ERROR, 0L),
-        counts.getOrDefault(Severity.SKIPPED, 0L),
-        counts.getOrDefault(Severity.NOTE, 0L),
-        repaired);
-  }
-
-  /** Where something is: its parent and its names there. */
-  private record Place(@Nullable Place parent, byte[] stored, byte @Nullable [] plain) {
-    String storedPath() {
-      String up = parent == null ? "" : parent.storedPath();
-      return (up.isEmpty() || up.equals("/") ? "" : up + "/")
-          + (parent == null ? "/" : text(stored));
-    }
-
-    @Nullable String plainPath() {
-      if (plain == null) {
-        return null;
-      }
-      if (parent == null) {
-        return "/";
-      }
-      String up = parent.plainPath();
-      if (up == null) {
-        return null;
-      }
-      return up.equals("/") ? text(plain) : up + "/" + text(plain);
-    }
-  }
-
-  /** A name in printable form. */
-  static String text(byte[] name) {
-    String text = new String(name, StandardCharsets.UTF_8);
-    boolean faithful =
-        Arrays.equals(text.getBytes(StandardCharsets.UTF_8), name)
-            && text.chars().noneMatch(Character::isISOControl);
-    if (faithful) {
-      return text;
-    }
-    var escaped = new StringBuilder();
-    for (byte b : name) {
-      if (b > 0x20 && b < 0x7f && b != '\\') {
-        escaped.append((char) b);
-      } else {
-        escaped.append(String.format("\\x%02x", b));
-      }
-    }
-    return escaped.toString();
-  }
-
-  private void report(
-      Severity severity,
-      Kind kind,
-      Place place,
-      String explanation,
-      boolean repairable,
-      boolean isRepaired) {
-    reporting.lock();
-    try {
-      if (isRepaired) {
-        repaired++;
-      } else {
-        counts.merge(severity, 1L, Long::sum);
-      }
-      listener.found(
-          new Finding(
-              severity,
-              kind,
-              place.storedPath(),
-              place.plainPath(),
-              explanation,
-              repairable,
-              isRepaired));
-    } finally {
-      reporting.unlock();
-    }
-  }
-
-  private void error(Kind kind, Place place, String explanation) {
-    report(Severity.ERROR, kind, place, explanation, false, false);
-  }
-
-  private void unreadable(Place place, ErrnoException e) {
-    report(
-        Severity.SKIPPED,
-        Kind.UNREADABLE,
-        place,
-        "cannot be read: " + e.getMessage(),
-        false,
-        false);
+    return report.summary();
   }
 
   /** The way through the directories, by one thread; contents of files are read by others. */
@@ -229,7 +123,7 @@ public final class VolumeCheck {
 
     void directory(StoreDirectory directory, Place place, boolean isRoot)
         throws ErrnoException, InterruptedException {
-      directories.incrementAndGet();
+      report.directories.incrementAndGet();
       List<byte[]> names = namesIn(directory);
       NameCodec codec = codecOf(directory, place, names);
       checkXattrs(directory, StoreDirectory.SELF, place);
@@ -256,10 +150,10 @@ public final class VolumeCheck {
           if (plain != null) {
             byte[] twin = plainNames.putIfAbsent(plain, name);
             if (twin != null) {
-              error(
+              report.error(
                   Kind.DUPLICATE_NAME,
                   new Place(place, name, plain),
-                  "decrypts to the same name as " + text(twin));
+                  "decrypts to the same name as " + CheckReport.text(twin));
             }
           }
         }
@@ -317,21 +211,21 @@ public final class VolumeCheck {
         return format.names(readSmall(directory, contextName));
       } catch (FormatException e) {
         kind = Kind.DAMAGED_CONTEXT;
-        fault = "its " + text(contextName) + " is damaged: " + e.getMessage();
+        fault = "its " + CheckReport.text(contextName) + " is damaged: " + e.getMessage();
       } catch (ErrnoException e) {
         if (e.errno() != Errno.ENOENT) {
-          unreadable(place, e);
+          report.unreadable(place, e);
           return null;
         }
         kind = Kind.MISSING_CONTEXT;
-        fault = "its " + text(contextName) + " is missing";
+        fault = "its " + CheckReport.text(contextName) + " is missing";
       }
       boolean empty = true;
       for (byte[] name : names) {
         empty &= isContext(name) || unkeyedKind(name) == EntryKind.INTERNAL;
       }
       if (!empty) {
-        error(
+        report.error(
             kind,
             place,
             fault
@@ -342,16 +236,16 @@ public final class VolumeCheck {
         return null;
       }
       if (!repair) {
-        report(Severity.ERROR, kind, place, fault + "; the directory is empty", true, false);
+        report.add(Severity.ERROR, kind, place, fault + "; the directory is empty", true, false);
         return null;
       }
       try {
         NameCodec codec = giveContext(directory, contextName);
-        report(
+        report.add(
             Severity.ERROR, kind, place, fault + "; the empty directory has a new one", true, true);
         return codec;
       } catch (ErrnoException e) {
-        report(
+        report.add(
             Severity.ERROR,
             kind,
             place,
@@ -386,18 +280,18 @@ public final class VolumeCheck {
         }
         return codec.decodeLong(name, readSmall(directory, codec.sidecarOf(name)));
       } catch (FormatException e) {
-        error(Kind.DAMAGED_NAME, at, String.valueOf(e.getMessage()));
+        report.error(Kind.DAMAGED_NAME, at, String.valueOf(e.getMessage()));
       } catch (ErrnoException e) {
         if (e.errno() == Errno.ENOENT) {
-          error(
+          report.error(
               Kind.MISSING_SIDECAR,
               at,
               "the file "
-                  + text(codec.sidecarOf(name))
+                  + CheckReport.text(codec.sidecarOf(name))
                   + " with its long name is missing. Put it back from a backup; the contents are"
                   + " not lost.");
         } else {
-          unreadable(at, e);
+          report.unreadable(at, e);
         }
       }
       return null;
@@ -414,24 +308,24 @@ public final class VolumeCheck {
             }
           }
           case FileStatus.TYPE_REGULAR -> {
-            files.incrementAndGet();
+            report.files.incrementAndGet();
             checkXattrs(directory, name, place);
             readContents(directory, name, place);
           }
           case FileStatus.TYPE_SYMLINK -> {
-            symlinks.incrementAndGet();
+            report.symlinks.incrementAndGet();
             try {
               format.openSymlink(directory.readLink(name));
             } catch (FormatException e) {
-              error(Kind.DAMAGED_SYMLINK, place, String.valueOf(e.getMessage()));
+              report.error(Kind.DAMAGED_SYMLINK, place, String.valueOf(e.getMessage()));
             }
           }
-          default -> others.incrementAndGet();
+          default -> report.others.incrementAndGet();
         }
       } catch (ErrnoException e) {
-        unreadable(place, e);
+        report.unreadable(place, e);
       }
-      listener.progress(files.get(), bytes.get());
+      report.progress();
     }
 
     /** Opens the file now and has it read by another thread. */
@@ -449,9 +343,10 @@ public final class VolumeCheck {
         try (file) {
           contents(file, place);
         } catch (ErrnoException e) {
-          unreadable(place, e);
+          report.unreadable(place, e);
         } catch (RuntimeException e) {
-          report(Severity.SKIPPED, Kind.UNREADABLE, place, "cannot be read: " + e, false, false);
+          report.add(
+              Severity.SKIPPED, Kind.UNREADABLE, place, "cannot be read: " + e, false, false);
         } finally {
           open.release();
         }
@@ -475,11 +370,11 @@ public final class VolumeCheck {
       try {
         boolean isDirectory = directory.status(name).isDirectory();
         if (isDirectory && !isEmptyButForInternals(directory, name)) {
-          error(kind, place, what + ", but holds entries; look at it before you remove it");
+          report.error(kind, place, what + ", but holds entries; look at it before you remove it");
           return;
         }
         if (!repair) {
-          report(Severity.NOTE, kind, place, what, true, false);
+          report.add(Severity.NOTE, kind, place, what, true, false);
           return;
         }
         removing = true;
@@ -493,13 +388,13 @@ public final class VolumeCheck {
         } else {
           directory.unlink(name);
         }
-        report(Severity.NOTE, kind, place, what + "; removed", true, true);
+        report.add(Severity.NOTE, kind, place, what + "; removed", true, true);
       } catch (ErrnoException e) {
         if (removing) {
           String reason = what + "; cannot be removed: " + e.getMessage();
-          report(Severity.NOTE, kind, place, reason, true, false);
+          report.add(Severity.NOTE, kind, place, reason, true, false);
         } else {
-          unreadable(place, e);
+          report.unreadable(place, e);
         }
       }
     }
@@ -529,7 +424,7 @@ public final class VolumeCheck {
       }
     } catch (ErrnoException e) {
       if (e.errno() != Errno.EOPNOTSUPP && e.errno() != Errno.ENOENT) {
-        unreadable(place, e);
+        report.unreadable(place, e);
       }
     }
   }
@@ -547,7 +442,10 @@ public final class VolumeCheck {
     try {
       format.openXattrValue(value);
     } catch (FormatException e) {
-      error(Kind.DAMAGED_XATTR, place, "attribute " + text(plain) + ": " + e.getMessage());
+      report.error(
+          Kind.DAMAGED_XATTR,
+          place,
+          "attribute " + CheckReport.text(plain) + ": " + e.getMessage());
     }
   }
 
@@ -568,7 +466,7 @@ public final class VolumeCheck {
         }
         cipher = format.contents(stored.asSlice(0, headerBytes).toArray(ValueLayout.JAVA_BYTE));
       } catch (FormatException e) {
-        error(Kind.DAMAGED_HEADER, place, String.valueOf(e.getMessage()));
+        report.error(Kind.DAMAGED_HEADER, place, String.valueOf(e.getMessage()));
         return;
       }
       var damage = new DamagedBlocks(place);
@@ -583,7 +481,7 @@ public final class VolumeCheck {
           break;
         }
         block = check(cipher, block, stored, read, plain, damage);
-        listener.progress(files.get(), bytes.get());
+        report.progress();
       }
       damage.flush();
     }
@@ -610,11 +508,11 @@ public final class VolumeCheck {
     long at = 0;
     while (at < storedBytes) {
       try {
-        bytes.addAndGet(cipher.open(block, stored, at, (int) (storedBytes - at), plain, 0));
+        report.bytes.addAndGet(cipher.open(block, stored, at, (int) (storedBytes - at), plain, 0));
         return firstBlock
             + (storedBytes + layout.storedBlockBytes() - 1L) / layout.storedBlockBytes();
       } catch (BlockException e) {
-        bytes.addAndGet(e.plainBytesBefore());
+        report.bytes.addAndGet(e.plainBytesBefore());
         damage.add(e.block(), String.valueOf(e.getMessage()));
         block = e.block() + 1;
         at = (block - firstBlock) * layout.storedBlockBytes();
@@ -651,7 +549,7 @@ public final class VolumeCheck {
       }
       String blocks =
           count == 1 ? "block " + first : "blocks " + first + " to " + (first + count - 1);
-      error(
+      report.error(
           Kind.DAMAGED_BLOCK,
           place,
           blocks
