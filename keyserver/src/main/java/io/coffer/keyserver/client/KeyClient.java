@@ -130,7 +130,8 @@ public final class KeyClient implements AutoCloseable {
     this.identity =
         Identity.of(settings.certificate())
             .orElseThrow(() -> new IOException("the certificate carries no identity"));
-    this.token = token.read(bytes -> LockedMemory.take(Arrays.copyOf(bytes, strippedLength(bytes))));
+    this.token =
+        token.read(bytes -> LockedMemory.take(Arrays.copyOf(bytes, strippedLength(bytes))));
     this.listener = listener;
     this.http =
         HttpClient.newBuilder()
