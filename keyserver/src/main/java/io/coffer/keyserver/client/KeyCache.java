@@ -69,8 +69,11 @@ final class KeyCache<K> implements AutoCloseable {
     if (isOver()) {
       return;
     }
-    LockedMemory old =
-        entries.put(name, secret.read(bytes -> new LockedMemory(bytes, 0, bytes.length)));
+    LockedMemory memory = locked(secret);
+    if (memory == null) {
+      return;
+    }
+    LockedMemory old = entries.put(name, memory);
     if (old != null) {
       old.close();
     }
