@@ -3,6 +3,7 @@ package io.coffer.cli;
 import io.coffer.crypto.SecretBytes;
 import io.coffer.keys.GocryptfsVolume;
 import io.coffer.keys.VolumeException;
+import io.coffer.vfs.VirtualFilesystem;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,6 +20,9 @@ import picocli.CommandLine.Parameters;
     description = {
       "Copy everything in the volume in DIR decrypted to DST, without a mount: for machines that"
           + " have no FUSE.",
+      "",
+      "Others may write to the volume meanwhile; a file that changes while it is copied is copied"
+          + " as it was at some moment or other, block by block.",
       "",
       "DST is made if it is missing. Done again after an interruption, it goes on where it was."
     },
@@ -57,8 +61,10 @@ final class DecryptCommand extends BaseCommand {
     try (SecretBytes masterKey = keys.unlock(volume, ui)) {
       Files.createDirectories(target);
       try (OpenVolume from = OpenVolume.encrypted(directory, volume.config(), masterKey, true);
-          OpenVolume to = OpenVolume.plain(target)) {
-        return TreeTransfer.run(from, to, "decrypted", ui);
+          OpenVolume to = OpenVolume.plain(target);
+          VirtualFilesystem clear = from.reader();
+          VirtualFilesystem copy = to.writer(target)) {
+        return TreeTransfer.run(clear, copy, "decrypted", ui);
       }
     }
   }

@@ -3,6 +3,7 @@ package io.coffer.cli;
 import io.coffer.crypto.SecretBytes;
 import io.coffer.keys.GocryptfsVolume;
 import io.coffer.keys.VolumeException;
+import io.coffer.vfs.VirtualFilesystem;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -22,7 +23,8 @@ import picocli.CommandLine.Parameters;
       "",
       "Copies contents with their holes, times, modes, links, attributes, and as root owners. Done"
           + " again after an interruption, it goes on where it was; files of the same size and"
-          + " time are not copied twice. The volume must not be mounted for writing meanwhile."
+          + " time are not copied twice. The volume may be mounted meanwhile, if it is so with"
+          + " --shared."
     },
     footer = {
       "",
@@ -63,8 +65,10 @@ final class EncryptCommand extends BaseCommand {
     }
     try (SecretBytes masterKey = keys.unlock(volume, ui);
         OpenVolume from = OpenVolume.plain(source);
-        OpenVolume to = OpenVolume.encrypted(directory, volume.config(), masterKey, true)) {
-      return TreeTransfer.run(from, to, "encrypted", ui);
+        OpenVolume to = OpenVolume.encrypted(directory, volume.config(), masterKey, true);
+        VirtualFilesystem clear = from.reader();
+        VirtualFilesystem copy = to.writer(directory)) {
+      return TreeTransfer.run(clear, copy, "encrypted", ui);
     }
   }
 }

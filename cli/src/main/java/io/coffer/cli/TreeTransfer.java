@@ -9,11 +9,10 @@ final class TreeTransfer {
   private TreeTransfer() {}
 
   /** {@code done} as "encrypted" or "decrypted". */
-  static ExitCode run(OpenVolume from, OpenVolume to, String done, Ui ui) throws IOException {
+  static ExitCode run(VirtualFilesystem source, VirtualFilesystem target, String done, Ui ui)
+      throws IOException {
     TreeCopy.Summary summary;
-    try (VirtualFilesystem source = from.filesystem();
-        VirtualFilesystem target = to.filesystem();
-        Progress progress = new Progress(ui, done)) {
+    try (Progress progress = new Progress(ui, done)) {
       summary =
           TreeCopy.run(
               source,

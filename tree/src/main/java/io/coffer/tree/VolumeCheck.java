@@ -14,19 +14,25 @@ import io.coffer.posix.Flags;
 import io.coffer.store.Store;
 import io.coffer.store.StoreDirectory;
 import io.coffer.store.StoreFile;
-import io.coffer.tree.CheckReport.Place;
 import io.coffer.tree.Finding.Kind;
 import io.coffer.tree.Finding.Severity;
+import io.coffer.vfs.QuietBlock;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Semaphore;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -35,8 +41,9 @@ import org.jspecify.annotations.Nullable;
  * half-made or half-removed, sidecars without an entry, and gives an empty directory whose context
  * is lost a new one. It never touches contents.
  *
- * <p>Nothing else should write to the volume meanwhile; what is found might otherwise be something
- * that is just being made.
+ * <p>Others may write to the volume meanwhile, unless it is to be repaired: what looks damaged is
+ * looked at again, under a lock of the protocol for shared storage, and what is no longer there is
+ * passed over. Only a note may then be about something that was just being made.
  */
 public final class VolumeCheck {
   /** Stored bytes that are read at once, roughly. */
@@ -44,6 +51,16 @@ public final class VolumeCheck {
 
   private static final int LARGEST_SMALL_FILE = 4096;
   private static final int CONTEXT_MODE = 0444;
+
+  /**
+   * How often, and at what distance, something is looked at that may be in the middle of a change.
+   */
+  private static final int LOOKS = 4;
+
+  private static final int PAUSE_MILLIS = 20;
+
+  /** Damaged blocks of one file that are looked at several times; one file may have millions. */
+  private static final int PATIENT_BLOCKS = 16;
 
   /** Hears of findings, one at a time. */
   public interface Listener {
@@ -80,14 +97,22 @@ public final class VolumeCheck {
   private final Store store;
   private final VolumeFormat format;
   private final boolean repair;
-  private final CheckReport report;
+  private final Listener listener;
   private final ContentLayout layout;
+  private final ReentrantLock reporting = new ReentrantLock();
+  private final AtomicLong directories = new AtomicLong();
+  private final AtomicLong files = new AtomicLong();
+  private final AtomicLong symlinks = new AtomicLong();
+  private final AtomicLong others = new AtomicLong();
+  private final AtomicLong bytes = new AtomicLong();
+  private final Map<Severity, Long> counts = new HashMap<>();
+  private long repaired;
 
   private VolumeCheck(Store store, VolumeFormat format, boolean repair, Listener listener) {
     this.store = store;
     this.format = format;
     this.repair = repair;
-    this.report = new CheckReport(listener);
+    this.listener = listener;
     this.layout = format.layout();
   }
 
@@ -108,7 +133,101 @@ public final class VolumeCheck {
       new Walk(readers, new Semaphore(4 * threads))
           .directory(store.root(), new Place(null, new byte[0], new byte[0]), true);
     }
-    return report.summary();
+    return new Summary(
+        directories.get(),
+        files.get(),
+        symlinks.get(),
+        others.get(),
+        bytes.get(),
+        counts.getOrDefault(Severity.ERROR, 0L),
+        counts.getOrDefault(Severity.SKIPPED, 0L),
+        counts.getOrDefault(Severity.NOTE, 0L),
+        repaired);
+  }
+
+  /** Where something is: its parent and its names there. */
+  private record Place(@Nullable Place parent, byte[] stored, byte @Nullable [] plain) {
+    String storedPath() {
+      String up = parent == null ? "" : parent.storedPath();
+      return (up.isEmpty() || up.equals("/") ? "" : up + "/")
+          + (parent == null ? "/" : text(stored));
+    }
+
+    @Nullable String plainPath() {
+      if (plain == null) {
+        return null;
+      }
+      if (parent == null) {
+        return "/";
+      }
+      String up = parent.plainPath();
+      if (up == null) {
+        return null;
+      }
+      return up.equals("/") ? text(plain) : up + "/" + text(plain);
+    }
+  }
+
+  /** A name in printable form. */
+  static String text(byte[] name) {
+    String text = new String(name, StandardCharsets.UTF_8);
+    boolean faithful =
+        Arrays.equals(text.getBytes(StandardCharsets.UTF_8), name)
+            && text.chars().noneMatch(Character::isISOControl);
+    if (faithful) {
+      return text;
+    }
+    var escaped = new StringBuilder();
+    for (byte b : name) {
+      if (b > 0x20 && b < 0x7f && b != '\\') {
+        escaped.append((char) b);
+      } else {
+        escaped.append(String.format("\\x%02x", b));
+      }
+    }
+    return escaped.toString();
+  }
+
+  private void report(
+      Severity severity,
+      Kind kind,
+      Place place,
+      String explanation,
+      boolean repairable,
+      boolean isRepaired) {
+    reporting.lock();
+    try {
+      if (isRepaired) {
+        repaired++;
+      } else {
+        counts.merge(severity, 1L, Long::sum);
+      }
+      listener.found(
+          new Finding(
+              severity,
+              kind,
+              place.storedPath(),
+              place.plainPath(),
+              explanation,
+              repairable,
+              isRepaired));
+    } finally {
+      reporting.unlock();
+    }
+  }
+
+  private void error(Kind kind, Place place, String explanation) {
+    report(Severity.ERROR, kind, place, explanation, false, false);
+  }
+
+  private void unreadable(Place place, ErrnoException e) {
+    report(
+        Severity.SKIPPED,
+        Kind.UNREADABLE,
+        place,
+        "cannot be read: " + e.getMessage(),
+        false,
+        false);
   }
 
   /** The way through the directories, by one thread; contents of files are read by others. */
@@ -123,7 +242,7 @@ public final class VolumeCheck {
 
     void directory(StoreDirectory directory, Place place, boolean isRoot)
         throws ErrnoException, InterruptedException {
-      report.directories.incrementAndGet();
+      directories.incrementAndGet();
       List<byte[]> names = namesIn(directory);
       NameCodec codec = codecOf(directory, place, names);
       checkXattrs(directory, StoreDirectory.SELF, place);
@@ -150,18 +269,38 @@ public final class VolumeCheck {
           if (plain != null) {
             byte[] twin = plainNames.putIfAbsent(plain, name);
             if (twin != null) {
-              report.error(
+              error(
                   Kind.DUPLICATE_NAME,
                   new Place(place, name, plain),
-                  "decrypts to the same name as " + CheckReport.text(twin));
+                  "decrypts to the same name as " + text(twin));
             }
           }
         }
         entry(directory, name, new Place(place, name, plain));
       }
       if (codec != null) {
-        for (byte[] name : internal) {
-          leftover(directory, codec, name, place, sidecars.containsKey(name));
+        internal.removeIf(name -> sidecars.containsKey(name));
+        leftovers(directory, codec, internal, place);
+      }
+    }
+
+    /** Something of the format without an entry; not what was made or removed meanwhile. */
+    private void leftovers(
+        StoreDirectory directory, NameCodec codec, List<byte[]> internal, Place parent)
+        throws ErrnoException {
+      if (internal.isEmpty()) {
+        return;
+      }
+      var there = new TreeSet<byte[]>(Arrays::compareUnsigned);
+      for (byte[] name : namesIn(directory)) {
+        there.add(name);
+        if (codec.kindOf(name) == EntryKind.LONG) {
+          internal.removeIf(each -> Arrays.equals(each, codec.sidecarOf(name)));
+        }
+      }
+      for (byte[] name : internal) {
+        if (there.contains(name)) {
+          leftover(directory, codec, name, parent);
         }
       }
     }
@@ -184,14 +323,16 @@ public final class VolumeCheck {
       return contextName != null && Arrays.equals(name, contextName);
     }
 
+    /** Each once: a listing may show what is renamed meanwhile twice. */
     private List<byte[]> namesIn(StoreDirectory directory) throws ErrnoException {
       var names = new ArrayList<byte[]>();
+      var seen = new TreeSet<byte[]>(Arrays::compareUnsigned);
       try (var listing = directory.list()) {
         while (listing.next()) {
           byte[] name = listing.name();
           boolean dots =
               name[0] == '.' && (name.length == 1 || (name.length == 2 && name[1] == '.'));
-          if (!dots) {
+          if (!dots && seen.add(name)) {
             names.add(name);
           }
         }
@@ -208,24 +349,27 @@ public final class VolumeCheck {
         return unkeyed();
       }
       try {
-        return format.names(readSmall(directory, contextName));
+        return format.names(readContext(directory, contextName));
       } catch (FormatException e) {
         kind = Kind.DAMAGED_CONTEXT;
-        fault = "its " + CheckReport.text(contextName) + " is damaged: " + e.getMessage();
+        fault = "its " + text(contextName) + " is damaged: " + e.getMessage();
       } catch (ErrnoException e) {
+        if (isRemoved(directory)) {
+          return null;
+        }
         if (e.errno() != Errno.ENOENT) {
-          report.unreadable(place, e);
+          unreadable(place, e);
           return null;
         }
         kind = Kind.MISSING_CONTEXT;
-        fault = "its " + CheckReport.text(contextName) + " is missing";
+        fault = "its " + text(contextName) + " is missing";
       }
       boolean empty = true;
       for (byte[] name : names) {
         empty &= isContext(name) || unkeyedKind(name) == EntryKind.INTERNAL;
       }
       if (!empty) {
-        report.error(
+        error(
             kind,
             place,
             fault
@@ -236,16 +380,16 @@ public final class VolumeCheck {
         return null;
       }
       if (!repair) {
-        report.add(Severity.ERROR, kind, place, fault + "; the directory is empty", true, false);
+        report(Severity.ERROR, kind, place, fault + "; the directory is empty", true, false);
         return null;
       }
       try {
         NameCodec codec = giveContext(directory, contextName);
-        report.add(
+        report(
             Severity.ERROR, kind, place, fault + "; the empty directory has a new one", true, true);
         return codec;
       } catch (ErrnoException e) {
-        report.add(
+        report(
             Severity.ERROR,
             kind,
             place,
@@ -253,6 +397,28 @@ public final class VolumeCheck {
             true,
             false);
         return null;
+      }
+    }
+
+    /** Whoever removes a directory takes its context first, and may put it back. */
+    private static byte[] readContext(StoreDirectory directory, byte[] contextName)
+        throws ErrnoException {
+      for (int look = 1; ; look++) {
+        try {
+          return readSmall(directory, contextName);
+        } catch (ErrnoException e) {
+          if (e.errno() != Errno.ENOENT || look == LOOKS || !pause()) {
+            throw e;
+          }
+        }
+      }
+    }
+
+    private static boolean isRemoved(StoreDirectory directory) {
+      try {
+        return directory.status(StoreDirectory.SELF).links() == 0;
+      } catch (ErrnoException e) {
+        return e.errno() == Errno.ENOENT || e.errno() == Errno.ESTALE;
       }
     }
 
@@ -274,27 +440,38 @@ public final class VolumeCheck {
     private byte @Nullable [] decode(
         StoreDirectory directory, NameCodec codec, EntryKind kind, byte[] name, Place place) {
       Place at = new Place(place, name, null);
-      try {
-        if (kind == EntryKind.PLAIN) {
-          return codec.decode(name);
-        }
-        return codec.decodeLong(name, readSmall(directory, codec.sidecarOf(name)));
-      } catch (FormatException e) {
-        report.error(Kind.DAMAGED_NAME, at, String.valueOf(e.getMessage()));
-      } catch (ErrnoException e) {
-        if (e.errno() == Errno.ENOENT) {
-          report.error(
-              Kind.MISSING_SIDECAR,
-              at,
+      for (int look = 1; ; look++) {
+        Kind fault;
+        String text;
+        try {
+          if (kind == EntryKind.PLAIN) {
+            return codec.decode(name);
+          }
+          return codec.decodeLong(name, readSmall(directory, codec.sidecarOf(name)));
+        } catch (FormatException e) {
+          fault = Kind.DAMAGED_NAME;
+          text = String.valueOf(e.getMessage());
+        } catch (ErrnoException e) {
+          if (e.errno() != Errno.ENOENT) {
+            unreadable(at, e);
+            return null;
+          }
+          fault = Kind.MISSING_SIDECAR;
+          text =
               "the file "
-                  + CheckReport.text(codec.sidecarOf(name))
+                  + text(codec.sidecarOf(name))
                   + " with its long name is missing. Put it back from a backup; the contents are"
-                  + " not lost.");
-        } else {
-          report.unreadable(at, e);
+                  + " not lost.";
+        }
+        // Removed meanwhile, or removed and made again, its sidecar first?
+        if (!isThere(directory, name)) {
+          return null;
+        }
+        if (kind == EntryKind.PLAIN || look == LOOKS || !pause()) {
+          error(fault, at, text);
+          return null;
         }
       }
-      return null;
     }
 
     private void entry(StoreDirectory directory, byte[] name, Place place)
@@ -308,24 +485,26 @@ public final class VolumeCheck {
             }
           }
           case FileStatus.TYPE_REGULAR -> {
-            report.files.incrementAndGet();
+            files.incrementAndGet();
             checkXattrs(directory, name, place);
             readContents(directory, name, place);
           }
           case FileStatus.TYPE_SYMLINK -> {
-            report.symlinks.incrementAndGet();
+            symlinks.incrementAndGet();
             try {
               format.openSymlink(directory.readLink(name));
             } catch (FormatException e) {
-              report.error(Kind.DAMAGED_SYMLINK, place, String.valueOf(e.getMessage()));
+              error(Kind.DAMAGED_SYMLINK, place, String.valueOf(e.getMessage()));
             }
           }
-          default -> report.others.incrementAndGet();
+          default -> others.incrementAndGet();
         }
       } catch (ErrnoException e) {
-        report.unreadable(place, e);
+        if (isThere(directory, name)) {
+          unreadable(place, e);
+        }
       }
-      report.progress();
+      listener.progress(files.get(), bytes.get());
     }
 
     /** Opens the file now and has it read by another thread. */
@@ -343,10 +522,9 @@ public final class VolumeCheck {
         try (file) {
           contents(file, place);
         } catch (ErrnoException e) {
-          report.unreadable(place, e);
+          unreadable(place, e);
         } catch (RuntimeException e) {
-          report.add(
-              Severity.SKIPPED, Kind.UNREADABLE, place, "cannot be read: " + e, false, false);
+          report(Severity.SKIPPED, Kind.UNREADABLE, place, "cannot be read: " + e, false, false);
         } finally {
           open.release();
         }
@@ -354,11 +532,7 @@ public final class VolumeCheck {
     }
 
     /** Something of the format that is not the directory's context. */
-    private void leftover(
-        StoreDirectory directory, NameCodec codec, byte[] name, Place parent, boolean isSidecar) {
-      if (isSidecar) {
-        return;
-      }
+    private void leftover(StoreDirectory directory, NameCodec codec, byte[] name, Place parent) {
       Place place = new Place(parent, name, null);
       boolean temporary = codec.isTemporary(name);
       Kind kind = temporary ? Kind.LEFTOVER_TEMPORARY : Kind.ORPHANED_SIDECAR;
@@ -370,11 +544,11 @@ public final class VolumeCheck {
       try {
         boolean isDirectory = directory.status(name).isDirectory();
         if (isDirectory && !isEmptyButForInternals(directory, name)) {
-          report.error(kind, place, what + ", but holds entries; look at it before you remove it");
+          error(kind, place, what + ", but holds entries; look at it before you remove it");
           return;
         }
         if (!repair) {
-          report.add(Severity.NOTE, kind, place, what, true, false);
+          report(Severity.NOTE, kind, place, what, true, false);
           return;
         }
         removing = true;
@@ -388,13 +562,13 @@ public final class VolumeCheck {
         } else {
           directory.unlink(name);
         }
-        report.add(Severity.NOTE, kind, place, what + "; removed", true, true);
+        report(Severity.NOTE, kind, place, what + "; removed", true, true);
       } catch (ErrnoException e) {
         if (removing) {
           String reason = what + "; cannot be removed: " + e.getMessage();
-          report.add(Severity.NOTE, kind, place, reason, true, false);
-        } else {
-          report.unreadable(place, e);
+          report(Severity.NOTE, kind, place, reason, true, false);
+        } else if (isThere(directory, name)) {
+          unreadable(place, e);
         }
       }
     }
@@ -412,6 +586,27 @@ public final class VolumeCheck {
     }
   }
 
+  /** Is the entry still there? Others may remove what was listed. */
+  private static boolean isThere(StoreDirectory directory, byte[] name) {
+    try {
+      directory.status(name);
+      return true;
+    } catch (ErrnoException e) {
+      return e.errno() != Errno.ENOENT && e.errno() != Errno.ESTALE;
+    }
+  }
+
+  /** Waits a little; false if this thread was told to stop. */
+  private static boolean pause() {
+    try {
+      Thread.sleep(PAUSE_MILLIS);
+      return true;
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return false;
+    }
+  }
+
   private void checkXattrs(StoreDirectory directory, byte[] name, Place place) {
     try {
       byte[] list = directory.listXattrs(name);
@@ -424,7 +619,7 @@ public final class VolumeCheck {
       }
     } catch (ErrnoException e) {
       if (e.errno() != Errno.EOPNOTSUPP && e.errno() != Errno.ENOENT) {
-        report.unreadable(place, e);
+        unreadable(place, e);
       }
     }
   }
@@ -442,10 +637,7 @@ public final class VolumeCheck {
     try {
       format.openXattrValue(value);
     } catch (FormatException e) {
-      report.error(
-          Kind.DAMAGED_XATTR,
-          place,
-          "attribute " + CheckReport.text(plain) + ": " + e.getMessage());
+      error(Kind.DAMAGED_XATTR, place, "attribute " + text(plain) + ": " + e.getMessage());
     }
   }
 
@@ -466,8 +658,13 @@ public final class VolumeCheck {
         }
         cipher = format.contents(stored.asSlice(0, headerBytes).toArray(ValueLayout.JAVA_BYTE));
       } catch (FormatException e) {
-        report.error(Kind.DAMAGED_HEADER, place, String.valueOf(e.getMessage()));
-        return;
+        String fault = confirmed(file, QuietBlock.HEADER, true);
+        if (fault != null) {
+          error(Kind.DAMAGED_HEADER, place, fault);
+          return;
+        }
+        // It was being made: what follows is looked at block by block.
+        cipher = anyCipher();
       }
       var damage = new DamagedBlocks(place);
       long block = 0;
@@ -480,8 +677,8 @@ public final class VolumeCheck {
         if (read == 0) {
           break;
         }
-        block = check(cipher, block, stored, read, plain, damage);
-        report.progress();
+        block = check(file, cipher, block, stored, read, plain, damage);
+        listener.progress(files.get(), bytes.get());
       }
       damage.flush();
     }
@@ -497,23 +694,79 @@ public final class VolumeCheck {
     }
   }
 
+  /** Takes part in reading a file whose own header was not to be had yet. */
+  private ContentCipher anyCipher() {
+    try {
+      return format.contents(format.newFileHeader());
+    } catch (FormatException e) {
+      throw new IllegalStateException("a fresh header must be good", e);
+    }
+  }
+
+  /**
+   * What is wrong with a block, or with the header, while nobody changes it; null if nothing is.
+   *
+   * @param patient look several times, for whoever mounted the volume for itself alone takes no
+   *     locks
+   */
+  private @Nullable String confirmed(StoreFile file, long block, boolean patient)
+      throws ErrnoException {
+    String fault = faultOf(file, block);
+    for (int look = 1; fault != null && patient && look < LOOKS && pause(); look++) {
+      fault = faultOf(file, block);
+    }
+    return fault;
+  }
+
+  private @Nullable String faultOf(StoreFile file, long block) throws ErrnoException {
+    try (var _ = QuietBlock.of(file, block);
+        Arena arena = Arena.ofConfined()) {
+      MemorySegment stored = arena.allocate(layout.storedBlockBytes() + layout.headerBytes() + 1L);
+      int header = file.read(stored, 0, layout.headerBytes() + 1, 0);
+      if (header == 0 || header == layout.headerBytes()) {
+        return null; // nothing is in it by now
+      }
+      if (header < layout.headerBytes()) {
+        return "the file is shorter than its header";
+      }
+      ContentCipher cipher =
+          format.contents(stored.asSlice(0, layout.headerBytes()).toArray(ValueLayout.JAVA_BYTE));
+      if (block == QuietBlock.HEADER) {
+        return null;
+      }
+      int read = file.read(stored, 0, layout.storedBlockBytes(), layout.storedOffset(block));
+      if (read > 0) {
+        MemorySegment plain = arena.allocate(layout.blockBytes());
+        bytes.addAndGet(cipher.open(block, stored, 0, read, plain, 0));
+      }
+      return null;
+    } catch (FormatException e) {
+      return String.valueOf(e.getMessage());
+    }
+  }
+
   private long check(
+      StoreFile file,
       ContentCipher cipher,
       long firstBlock,
       MemorySegment stored,
       int storedBytes,
       MemorySegment plain,
-      DamagedBlocks damage) {
+      DamagedBlocks damage)
+      throws ErrnoException {
     long block = firstBlock;
     long at = 0;
     while (at < storedBytes) {
       try {
-        report.bytes.addAndGet(cipher.open(block, stored, at, (int) (storedBytes - at), plain, 0));
+        bytes.addAndGet(cipher.open(block, stored, at, (int) (storedBytes - at), plain, 0));
         return firstBlock
             + (storedBytes + layout.storedBlockBytes() - 1L) / layout.storedBlockBytes();
       } catch (BlockException e) {
-        report.bytes.addAndGet(e.plainBytesBefore());
-        damage.add(e.block(), String.valueOf(e.getMessage()));
+        bytes.addAndGet(e.plainBytesBefore());
+        String fault = confirmed(file, e.block(), damage.seen < PATIENT_BLOCKS);
+        if (fault != null) {
+          damage.add(e.block(), fault);
+        }
         block = e.block() + 1;
         at = (block - firstBlock) * layout.storedBlockBytes();
       }
@@ -526,6 +779,7 @@ public final class VolumeCheck {
     private final Place place;
     private long first;
     private long count;
+    private int seen;
     private String reason = "";
 
     DamagedBlocks(Place place) {
@@ -533,6 +787,7 @@ public final class VolumeCheck {
     }
 
     void add(long block, String why) {
+      seen = Math.min(seen + 1, PATIENT_BLOCKS);
       if (count > 0 && (block != first + count || !why.equals(reason))) {
         flush();
       }
@@ -549,7 +804,7 @@ public final class VolumeCheck {
       }
       String blocks =
           count == 1 ? "block " + first : "blocks " + first + " to " + (first + count - 1);
-      report.error(
+      error(
           Kind.DAMAGED_BLOCK,
           place,
           blocks

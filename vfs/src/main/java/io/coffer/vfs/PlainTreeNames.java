@@ -2,7 +2,6 @@ package io.coffer.vfs;
 
 import io.coffer.format.FormatException;
 import io.coffer.format.NameCodec;
-import io.coffer.format.fscrypt.FscryptStoredName;
 
 /** The names of a directory without policy: as they are, but for temporary ones. */
 final class PlainTreeNames implements NameCodec {
@@ -17,7 +16,7 @@ final class PlainTreeNames implements NameCodec {
 
   @Override
   public EntryKind kindOf(byte[] storedName) {
-    return FscryptStoredName.isTemporary(storedName) ? EntryKind.INTERNAL : EntryKind.PLAIN;
+    return LockedNames.isTemporaryName(storedName) ? EntryKind.INTERNAL : EntryKind.PLAIN;
   }
 
   @Override
@@ -37,11 +36,11 @@ final class PlainTreeNames implements NameCodec {
 
   @Override
   public byte[] newTemporaryName() {
-    return FscryptStoredName.newTemporary();
+    return LockedNames.temporaryName();
   }
 
   @Override
   public boolean isTemporary(byte[] storedName) {
-    return FscryptStoredName.isTemporary(storedName);
+    return LockedNames.isTemporaryName(storedName);
   }
 }

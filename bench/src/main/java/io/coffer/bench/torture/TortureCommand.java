@@ -41,7 +41,8 @@ import picocli.CommandLine.Spec;
       "Examples:",
       "  coffer torture --time 30m /scratch/me",
       "  coffer torture /mnt/ceph-client-1/t /mnt/ceph-client-2/t    two clients of one storage",
-      "  coffer torture --tool gocryptfs --kill-every 0 /scratch/me"
+      "  coffer torture --tool gocryptfs --kill-every 0 /scratch/me",
+      "  coffer torture --unshared /scratch/me       what the protocol is for: this must lose"
     })
 public final class TortureCommand implements ExtraCommand {
   private static final String PASSWORD = "torture";
@@ -106,6 +107,14 @@ public final class TortureCommand implements ExtraCommand {
   private boolean directIo;
 
   @Option(
+      names = "--unshared",
+      description = {
+        "Mount without saying that others write too, as 'gocryptfs' without -sharedstorage does."
+            + " Then writes are lost; a torture that finds nothing would prove nothing."
+      })
+  private boolean unshared;
+
+  @Option(
       names = "--seed",
       paramLabel = "N",
       description = "Choose the same operations as another run with this seed.")
@@ -148,11 +157,14 @@ public final class TortureCommand implements ExtraCommand {
         Path point = Files.createDirectory(scratch.resolve("node" + i));
         all.add(
             new Node(
-                i, point, scratch.resolve("node" + i + ".log"), mount(store, password, point)));
+                i,
+                point,
+                scratch.resolve("node" + i + ".log"),
+                mount(store, password, point, scratch)));
       }
       System.out.printf(
-          "%s on %s: %d nodes with %d writers each, seed %d%n",
-          tool, first, nodeCount, writers, chosenSeed);
+          "%s%s on %s: %d nodes with %d writers each, seed %d%n",
+          tool, unshared ? ", unshared," : "", first, nodeCount, writers, chosenSeed);
       var plan =
           new Torture.Plan(
               writers,
@@ -253,16 +265,16 @@ public final class TortureCommand implements ExtraCommand {
     }
   }
 
-  private List<String> mount(Path store, Path password, Path point) {
-    if (tool.equals("gocryptfs")) {
-      return List.of(
-          "gocryptfs",
-          "-fg",
-          "-q",
-          "-sharedstorage",
-          "-passfile=" + password,
-          store.toString(),
-          point.toString());
+  private List<String> mount(Path store, Path password, Path point, Path scratch)
+      throws IOException {
+    if (tool.equals("gocryptfs") || unshared) {
+      String program = tool.equals("gocryptfs") ? "gocryptfs" : compatibleCommand(scratch);
+      List<String> command = new ArrayList<>(List.of(program, "-fg", "-q"));
+      if (!unshared) {
+        command.add("-sharedstorage");
+      }
+      command.addAll(List.of("-passfile=" + password, store.toString(), point.toString()));
+      return command;
     }
     List<String> command =
         new ArrayList<>(List.of(launcher(), "mount", "--foreground", "--shared"));
@@ -271,6 +283,15 @@ public final class TortureCommand implements ExtraCommand {
     }
     command.addAll(List.of("--password-file=" + password, store.toString(), point.toString()));
     return command;
+  }
+
+  /** Coffer under the name by which it takes gocryptfs's command line. */
+  private String compatibleCommand(Path scratch) throws IOException {
+    Path link = scratch.resolve("gocryptfs");
+    if (!Files.exists(link)) {
+      Files.createSymbolicLink(link, Path.of(launcher()));
+    }
+    return link.toString();
   }
 
   /** The volume's own check: nothing is damaged but what a death tore. */

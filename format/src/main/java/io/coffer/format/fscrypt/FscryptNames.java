@@ -1,9 +1,12 @@
 package io.coffer.format.fscrypt;
 
+import io.coffer.crypto.RandomBytes;
 import io.coffer.crypto.StringCipher;
 import io.coffer.format.FormatException;
 import io.coffer.format.NameCodec;
+import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.HexFormat;
 
 /**
  * The names of one directory. Enciphered, a name is padded with NUL bytes to at least 16 and a
@@ -21,12 +24,20 @@ public final class FscryptNames implements NameCodec, AutoCloseable {
   /** The longest name, plain or enciphered, in bytes. */
   public static final int MAX_BYTES = 255;
 
+  private static final byte[] SIDECAR_SUFFIX = ascii(".name");
+  private static final String TEMPORARY_PREFIX = ".coffer-tmp.";
+  private static final int TEMPORARY_BYTES = 8;
+
   private final FscryptPolicy policy;
   private final StringCipher cipher;
 
   FscryptNames(FscryptPolicy policy, StringCipher cipher) {
     this.policy = policy;
     this.cipher = cipher;
+  }
+
+  private static byte[] ascii(String text) {
+    return text.getBytes(StandardCharsets.US_ASCII);
   }
 
   /**
@@ -97,15 +108,19 @@ public final class FscryptNames implements NameCodec, AutoCloseable {
 
   @Override
   public EntryKind kindOf(byte[] storedName) {
-    if (FscryptStoredName.isInternal(storedName)) {
-      return EntryKind.INTERNAL;
+    for (byte each : storedName) {
+      if (each == '.') {
+        return EntryKind.INTERNAL;
+      }
     }
     return FscryptStoredName.isLong(storedName) ? EntryKind.LONG : EntryKind.PLAIN;
   }
 
   @Override
   public byte[] sidecarOf(byte[] storedName) {
-    return FscryptStoredName.sidecarOf(storedName);
+    byte[] sidecar = Arrays.copyOf(storedName, storedName.length + SIDECAR_SUFFIX.length);
+    System.arraycopy(SIDECAR_SUFFIX, 0, sidecar, storedName.length, SIDECAR_SUFFIX.length);
+    return sidecar;
   }
 
   @Override
@@ -121,12 +136,14 @@ public final class FscryptNames implements NameCodec, AutoCloseable {
 
   @Override
   public byte[] newTemporaryName() {
-    return FscryptStoredName.newTemporary();
+    return ascii(TEMPORARY_PREFIX + HexFormat.of().formatHex(RandomBytes.of(TEMPORARY_BYTES)));
   }
 
   @Override
   public boolean isTemporary(byte[] storedName) {
-    return FscryptStoredName.isTemporary(storedName);
+    String name = new String(storedName, StandardCharsets.ISO_8859_1);
+    return name.startsWith(TEMPORARY_PREFIX)
+        && name.substring(TEMPORARY_PREFIX.length()).matches("[0-9a-f]{16}");
   }
 
   /** Wipes the directory's key. */
