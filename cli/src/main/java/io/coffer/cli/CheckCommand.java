@@ -1,10 +1,16 @@
 package io.coffer.cli;
 
 import io.coffer.crypto.SecretBytes;
+import io.coffer.format.fscrypt.FscryptMasterKey;
+import io.coffer.keys.FscryptVolume;
 import io.coffer.keys.GocryptfsVolume;
+import io.coffer.keys.ProtectorSecret;
 import io.coffer.keys.VolumeException;
 import io.coffer.posix.ErrnoException;
+import io.coffer.store.LocalStore;
+import io.coffer.store.Store;
 import io.coffer.tree.Finding;
+import io.coffer.tree.FscryptCheck;
 import io.coffer.tree.VolumeCheck;
 import io.coffer.vfs.VolumeLease;
 import java.io.IOException;
@@ -27,6 +33,10 @@ import tools.jackson.core.JsonGenerator;
       "Read everything in the volume in DIR and tell what is damaged: names, links, attributes and"
           + " every block.",
       "",
+      "In a volume of the format fscrypt, whose contents are not authenticated, contexts, sizes,"
+          + " names and links are looked at. That needs no password; with --password-file or"
+          + " --password-command names are deciphered too.",
+      "",
       "Changes nothing without --repair. Others may write to the volume meanwhile; what is being"
           + " made or removed at that moment may at most lead to a note. With --repair nobody may:"
           + " it is refused while the volume is mounted for writing."
@@ -44,8 +54,9 @@ final class CheckCommand extends BaseCommand {
   @Option(
       names = "--repair",
       description =
-          "Mend what can be mended without losing anything: what a crash left half-made, and empty"
-              + " directories that have lost their context.")
+          "Mend what can be mended without losing anything: what a crash left half-made, empty"
+              + " directories that have lost their context and, in the format fscrypt, sizes that"
+              + " do not fit the contents that are there.")
   private boolean repair;
 
   @Option(names = "--json", description = "Print JSON.")
@@ -69,34 +80,30 @@ final class CheckCommand extends BaseCommand {
   @Override
   ExitCode run() throws CommandException, VolumeException, IOException {
     keys.check();
-    GocryptfsVolume volume = Volumes.open(directory, config, false);
     List<Finding> findings = new ArrayList<>();
     VolumeCheck.Summary summary;
-    try (SecretBytes masterKey = keys.unlock(volume, ui);
-        OpenVolume open = OpenVolume.encrypted(directory, volume.config(), masterKey, true);
-        var _ = repair ? alone(open) : null;
-        Progress progress = new Progress(ui, "checked")) {
-      summary =
-          VolumeCheck.run(
-              open.store(),
-              open.format(),
-              repair,
-              new VolumeCheck.Listener() {
-                @Override
-                public void found(Finding finding) {
-                  if (json) {
-                    findings.add(finding);
-                  } else {
-                    progress.clear();
-                    print(finding);
-                  }
-                }
+    try (Progress progress = new Progress(ui, "checked")) {
+      VolumeCheck.Listener listener =
+          new VolumeCheck.Listener() {
+            @Override
+            public void found(Finding finding) {
+              if (json) {
+                findings.add(finding);
+              } else {
+                progress.clear();
+                print(finding);
+              }
+            }
 
-                @Override
-                public void progress(long files, long bytes) {
-                  progress.update(files, bytes);
-                }
-              });
+            @Override
+            public void progress(long files, long bytes) {
+              progress.update(files, bytes);
+            }
+          };
+      summary =
+          config == null && FscryptVolume.isIn(directory)
+              ? checkTrees(listener)
+              : checkVolume(listener);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       return ExitCode.INTERRUPTED;
@@ -109,10 +116,42 @@ final class CheckCommand extends BaseCommand {
     return summary.isClean() ? ExitCode.OK : ExitCode.CHECK_FAILED;
   }
 
+  private VolumeCheck.Summary checkVolume(VolumeCheck.Listener listener)
+      throws CommandException, VolumeException, IOException, InterruptedException {
+    GocryptfsVolume volume = Volumes.open(directory, config, false);
+    try (SecretBytes masterKey = keys.unlock(volume, ui);
+        OpenVolume open = OpenVolume.encrypted(directory, volume.config(), masterKey, true);
+        var _ = repair ? alone(open.store(), open.format().lockFileName()) : null) {
+      return VolumeCheck.run(open.store(), open.format(), repair, listener);
+    }
+  }
+
+  /** A volume with policies needs no key; given one, its names are deciphered. */
+  private VolumeCheck.Summary checkTrees(VolumeCheck.Listener listener)
+      throws CommandException, VolumeException, IOException {
+    FscryptVolume volume = FscryptVolume.open(directory);
+    List<FscryptMasterKey> opened = new ArrayList<>();
+    try (LocalStore store = LocalStore.open(directory);
+        var _ = repair ? alone(store, FscryptVolume.lockFileName()) : null) {
+      if (keys.hasPassword()) {
+        try (var secret = ProtectorSecret.typed(keys.password(ui.typedPassword("Password: ")))) {
+          for (FscryptVolume.OpenKey each : volume.unlock(null, null, secret)) {
+            try (each) {
+              opened.add(new FscryptMasterKey(each.masterKey()));
+            }
+          }
+        }
+      }
+      return FscryptCheck.run(store, volume, opened, repair, listener);
+    } finally {
+      opened.forEach(FscryptMasterKey::close);
+    }
+  }
+
   /** The volume for this process alone; null where nothing can be locked or written. */
-  private @Nullable VolumeLease alone(OpenVolume open) throws CommandException {
+  private @Nullable VolumeLease alone(Store store, byte[] lockFile) throws CommandException {
     try {
-      return VolumeLease.take(open.store(), open.format().lockFileName(), true);
+      return VolumeLease.take(store, lockFile, true);
     } catch (VolumeLease.HeldException e) {
       throw new CommandException(
           ExitCode.VOLUME_DIRECTORY,

@@ -3,10 +3,14 @@ package io.coffer.cli;
 import io.coffer.format.gocryptfs.FeatureFlag;
 import io.coffer.format.gocryptfs.GocryptfsConfig;
 import io.coffer.format.gocryptfs.ScryptParameters;
+import io.coffer.keys.Argon2Cost;
+import io.coffer.keys.FscryptVolume;
 import io.coffer.keys.GocryptfsVolume;
+import io.coffer.keys.Protector;
 import io.coffer.keys.VolumeException;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -41,6 +45,15 @@ final class InfoCommand extends BaseCommand {
 
   @Override
   ExitCode run() throws VolumeException, IOException {
+    if (config == null && FscryptVolume.isIn(directory)) {
+      FscryptVolume keys = FscryptVolume.open(directory);
+      if (json) {
+        printJson(keys);
+      } else {
+        print(keys);
+      }
+      return ExitCode.OK;
+    }
     GocryptfsVolume volume = Volumes.open(directory, config, reverse);
     if (json) {
       printJson(volume);
@@ -66,6 +79,47 @@ final class InfoCommand extends BaseCommand {
             : "a password (scrypt N=%d R=%d P=%d, %d MiB a try)"
                 .formatted(scrypt.n(), scrypt.r(), scrypt.p(), scrypt.memoryBytes() >> 20));
     line("Features", String.join(" ", c.flags().stream().map(FeatureFlag::word).toList()));
+  }
+
+  private void print(FscryptVolume volume) {
+    Argon2Cost cost = volume.cost();
+    line("Volume", directory.toString());
+    line("Configuration", FscryptVolume.file(directory).toString());
+    line("Format", "fscrypt, policies of version 2; each directory tree says how it is encrypted");
+    line(
+        "Passphrases",
+        "Argon2id, %d MiB a try, %d passes, %d lanes"
+            .formatted(cost.memoryKib() / 1024, cost.passes(), cost.lanes()));
+    for (FscryptVolume.Key key : volume.keys()) {
+      List<String> names = volume.protectorsOf(key).stream().map(Protector::name).toList();
+      line("Key", key.identifier() + ", opened by " + String.join(", ", names));
+    }
+  }
+
+  private void printJson(FscryptVolume volume) {
+    try (JsonGenerator g = Json.generator(ui.out())) {
+      g.writeStartObject();
+      g.writeStringProperty("directory", directory.toString());
+      g.writeStringProperty("configuration", FscryptVolume.file(directory).toString());
+      g.writeStringProperty("format", "fscrypt");
+      g.writeObjectPropertyStart("argon2id");
+      g.writeNumberProperty("memoryKib", volume.cost().memoryKib());
+      g.writeNumberProperty("passes", volume.cost().passes());
+      g.writeNumberProperty("lanes", volume.cost().lanes());
+      g.writeEndObject();
+      g.writeArrayPropertyStart("keys");
+      for (FscryptVolume.Key key : volume.keys()) {
+        g.writeStartObject();
+        g.writeStringProperty("identifier", key.identifier());
+        g.writeArrayPropertyStart("protectors");
+        volume.protectorsOf(key).forEach(each -> g.writeString(each.id()));
+        g.writeEndArray();
+        g.writeEndObject();
+      }
+      g.writeEndArray();
+      g.writeEndObject();
+    }
+    ui.out().println();
   }
 
   private void line(String title, String value) {

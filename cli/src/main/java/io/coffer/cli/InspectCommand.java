@@ -24,7 +24,9 @@ import picocli.CommandLine.Parameters;
     description = {
       "Show the header and the blocks of one stored (encrypted) file. Needs no password.",
       "",
-      "The cipher is that of the volume around the file, if it is inside one."
+      "The cipher is that of the volume around the file, if it is inside one. Of a file, directory"
+          + " or link in a volume of the format fscrypt, shows the context, the sizes and the"
+          + " holes."
     },
     footer = {
       "",
@@ -65,6 +67,11 @@ final class InspectCommand extends BaseCommand {
       try (SecretBytes masterKey = keys.unlock(GocryptfsVolume.load(file), ui)) {
         Volumes.writeMasterKey(masterKey, "", ui);
       }
+      return ExitCode.OK;
+    }
+    StoredTreeEntry entry = StoredTreeEntry.read(file);
+    if (entry != null) {
+      entry.print(ui);
       return ExitCode.OK;
     }
     if (!Files.isRegularFile(file)) {

@@ -1,6 +1,7 @@
 package io.coffer.cli;
 
 import io.coffer.crypto.SecretBytes;
+import io.coffer.keys.FscryptVolume;
 import io.coffer.keys.GocryptfsVolume;
 import io.coffer.keys.PasswordSource;
 import io.coffer.keys.VolumeException;
@@ -67,6 +68,12 @@ final class PasswdCommand extends BaseCommand {
     if (scryptLogN != null && (scryptLogN < 10 || scryptLogN > 28)) {
       throw new CommandException(
           ExitCode.USAGE, "--scrypt-log-n must be 10 to 28, not " + scryptLogN);
+    }
+    if (config == null && FscryptVolume.isIn(directory)) {
+      throw new CommandException(
+          ExitCode.LOAD_CONFIG,
+          directory + " is a volume of the format fscrypt, whose protectors are changed one by one",
+          "coffer protector change " + Shell.quote(directory.toString()) + " PROTECTOR");
     }
     GocryptfsVolume volume = Volumes.open(directory, config, reverse);
     try (SecretBytes masterKey = keys.unlock(volume, ui);

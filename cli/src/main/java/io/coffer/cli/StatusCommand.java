@@ -55,7 +55,7 @@ final class StatusCommand extends BaseCommand {
     return ExitCode.OK;
   }
 
-  private static String mode(@Nullable String name) {
+  static String mode(@Nullable String name) {
     return String.valueOf(name).toLowerCase(Locale.ROOT).replace('_', '-');
   }
 

@@ -238,6 +238,41 @@ class PolicyCommandsTest {
   }
 
   @Test
+  void itsStoredFormIsShownAndCheckedWithoutTheKey() throws IOException {
+    assertTrue(ok("info", volume).out().contains("opened by first"));
+    assertTrue(ok("info", "--json", volume).out().contains("\"format\":\"fscrypt\""));
+    ok("mount", "--password-file", password, volume, view);
+    Path tree = Files.createDirectory(view.resolve("tree"));
+    ok("policy", "set", tree);
+    Files.writeString(tree.resolve("file"), "text");
+    Files.createSymbolicLink(tree.resolve("link"), Path.of("target"));
+    ok("unmount", view);
+    Path storedTree = volume.resolve("tree");
+    assertTrue(ok("inspect", storedTree).out().contains("Names: aes-256-cts, padded to 32"));
+    Path file = volume;
+    try (Stream<Path> all = Files.list(storedTree)) {
+      for (Path each : all.toList()) {
+        String shown = ok("inspect", each).out();
+        if (Files.isSymbolicLink(each)) {
+          assertTrue(shown.contains("Target: 32 bytes, enciphered"), shown);
+        } else {
+          assertTrue(shown.contains("Plain size: 4 bytes, stored size: 4096"), shown);
+          assertTrue(shown.contains("Data: bytes 0 to 4095, units 0 to 0"), shown);
+          file = each;
+        }
+      }
+    }
+    assertTrue(ok("check", volume).out().contains("No problems"));
+    Files.writeString(file, "more", java.nio.file.StandardOpenOption.APPEND);
+    Run damaged = Run.coffer("check", "--json", "--password-file", password, volume);
+    assertEquals(26, damaged.exitCode());
+    assertTrue(damaged.out().contains("\"kind\":\"stray-contents\""), damaged.out());
+    assertTrue(damaged.out().contains("\"path\":\"tree/file\""), damaged.out());
+    assertTrue(ok("check", "--repair", volume).out().contains("1 repaired"));
+    assertTrue(ok("check", volume).out().contains("No problems"));
+  }
+
+  @Test
   void everythingIsEncryptedForTestsIfThatIsWanted() throws IOException {
     ok("mount", "--test-dummy-encryption", volume, view);
     Files.writeString(view.resolve("file"), "text");
@@ -247,9 +282,9 @@ class PolicyCommandsTest {
 
   @Test
   void commandsForOthersSayWhatItIs() throws IOException {
-    Run info = Run.coffer("info", volume);
-    assertEquals(8, info.exitCode());
-    assertTrue(info.err().contains("format fscrypt"), info.err());
+    Run passwd = Run.coffer("passwd", volume);
+    assertEquals(8, passwd.exitCode());
+    assertTrue(passwd.err().contains("coffer protector change"), passwd.err());
     assertEquals(1, Run.coffer("status", temporary).exitCode());
     assertEquals(1, Run.coffer("unlock", temporary.resolve("none")).exitCode());
     assertEquals(1, Run.coffer("mount", "--reverse", volume, view).exitCode());

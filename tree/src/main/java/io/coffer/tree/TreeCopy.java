@@ -133,7 +133,7 @@ public final class TreeCopy {
       return;
     }
     for (Item item : items) {
-      String itemPath = path + "/" + VolumeCheck.text(item.name);
+      String itemPath = path + "/" + CheckReport.text(item.name);
       FileStatus status = item.entry.status();
       boolean handedOver = false;
       try {
@@ -437,7 +437,7 @@ public final class TreeCopy {
         target.setXattr(to, name, source.getXattr(from, name), 0);
       } catch (ErrnoException e) {
         if (e.errno() != Errno.ENODATA) {
-          fail(path, new ErrnoException(e.errno(), "attribute " + VolumeCheck.text(name)));
+          fail(path, new ErrnoException(e.errno(), "attribute " + CheckReport.text(name)));
         }
       }
     }

@@ -14,6 +14,7 @@ import io.coffer.posix.Flags;
 import io.coffer.store.Store;
 import io.coffer.store.StoreDirectory;
 import io.coffer.store.StoreFile;
+import io.coffer.tree.CheckReport.Place;
 import io.coffer.tree.Finding.Kind;
 import io.coffer.tree.Finding.Severity;
 import io.coffer.vfs.QuietBlock;
@@ -31,8 +32,6 @@ import java.util.TreeSet;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Semaphore;
-import java.util.concurrent.atomic.AtomicLong;
-import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -97,22 +96,14 @@ public final class VolumeCheck {
   private final Store store;
   private final VolumeFormat format;
   private final boolean repair;
-  private final Listener listener;
+  private final CheckReport report;
   private final ContentLayout layout;
-  private final ReentrantLock reporting = new ReentrantLock();
-  private final AtomicLong directories = new AtomicLong();
-  private final AtomicLong files = new AtomicLong();
-  private final AtomicLong symlinks = new AtomicLong();
-  private final AtomicLong others = new AtomicLong();
-  private final AtomicLong bytes = new AtomicLong();
-  private final Map<Severity, Long> counts = new HashMap<>();
-  private long repaired;
 
   private VolumeCheck(Store store, VolumeFormat format, boolean repair, Listener listener) {
     this.store = store;
     this.format = format;
     this.repair = repair;
-    this.listener = listener;
+    this.report = new CheckReport(listener);
     this.layout = format.layout();
   }
 
@@ -133,101 +124,7 @@ public final class VolumeCheck {
       new Walk(readers, new Semaphore(4 * threads))
           .directory(store.root(), new Place(null, new byte[0], new byte[0]), true);
     }
-    return new Summary(
-        directories.get(),
-        files.get(),
-        symlinks.get(),
-        others.get(),
-        bytes.get(),
-        counts.getOrDefault(Severity.ERROR, 0L),
-        counts.getOrDefault(Severity.SKIPPED, 0L),
-        counts.getOrDefault(Severity.NOTE, 0L),
-        repaired);
-  }
-
-  /** Where something is: its parent and its names there. */
-  private record Place(@Nullable Place parent, byte[] stored, byte @Nullable [] plain) {
-    String storedPath() {
-      String up = parent == null ? "" : parent.storedPath();
-      return (up.isEmpty() || up.equals("/") ? "" : up + "/")
-          + (parent == null ? "/" : text(stored));
-    }
-
-    @Nullable String plainPath() {
-      if (plain == null) {
-        return null;
-      }
-      if (parent == null) {
-        return "/";
-      }
-      String up = parent.plainPath();
-      if (up == null) {
-        return null;
-      }
-      return up.equals("/") ? text(plain) : up + "/" + text(plain);
-    }
-  }
-
-  /** A name in printable form. */
-  static String text(byte[] name) {
-    String text = new String(name, StandardCharsets.UTF_8);
-    boolean faithful =
-        Arrays.equals(text.getBytes(StandardCharsets.UTF_8), name)
-            && text.chars().noneMatch(Character::isISOControl);
-    if (faithful) {
-      return text;
-    }
-    var escaped = new StringBuilder();
-    for (byte b : name) {
-      if (b > 0x20 && b < 0x7f && b != '\\') {
-        escaped.append((char) b);
-      } else {
-        escaped.append(String.format("\\x%02x", b));
-      }
-    }
-    return escaped.toString();
-  }
-
-  private void report(
-      Severity severity,
-      Kind kind,
-      Place place,
-      String explanation,
-      boolean repairable,
-      boolean isRepaired) {
-    reporting.lock();
-    try {
-      if (isRepaired) {
-        repaired++;
-      } else {
-        counts.merge(severity, 1L, Long::sum);
-      }
-      listener.found(
-          new Finding(
-              severity,
-              kind,
-              place.storedPath(),
-              place.plainPath(),
-              explanation,
-              repairable,
-              isRepaired));
-    } finally {
-      reporting.unlock();
-    }
-  }
-
-  private void error(Kind kind, Place place, String explanation) {
-    report(Severity.ERROR, kind, place, explanation, false, false);
-  }
-
-  private void unreadable(Place place, ErrnoException e) {
-    report(
-        Severity.SKIPPED,
-        Kind.UNREADABLE,
-        place,
-        "cannot be read: " + e.getMessage(),
-        false,
-        false);
+    return report.summary();
   }
 
   /** The way through the directories, by one thread; contents of files are read by others. */
@@ -242,7 +139,7 @@ public final class VolumeCheck {
 
     void directory(StoreDirectory directory, Place place, boolean isRoot)
         throws ErrnoException, InterruptedException {
-      directories.incrementAndGet();
+      report.directories.incrementAndGet();
       List<byte[]> names = namesIn(directory);
       NameCodec codec = codecOf(directory, place, names);
       checkXattrs(directory, StoreDirectory.SELF, place);
@@ -269,10 +166,10 @@ public final class VolumeCheck {
           if (plain != null) {
             byte[] twin = plainNames.putIfAbsent(plain, name);
             if (twin != null) {
-              error(
+              report.error(
                   Kind.DUPLICATE_NAME,
                   new Place(place, name, plain),
-                  "decrypts to the same name as " + text(twin));
+                  "decrypts to the same name as " + CheckReport.text(twin));
             }
           }
         }
@@ -352,24 +249,24 @@ public final class VolumeCheck {
         return format.names(readContext(directory, contextName));
       } catch (FormatException e) {
         kind = Kind.DAMAGED_CONTEXT;
-        fault = "its " + text(contextName) + " is damaged: " + e.getMessage();
+        fault = "its " + CheckReport.text(contextName) + " is damaged: " + e.getMessage();
       } catch (ErrnoException e) {
         if (isRemoved(directory)) {
           return null;
         }
         if (e.errno() != Errno.ENOENT) {
-          unreadable(place, e);
+          report.unreadable(place, e);
           return null;
         }
         kind = Kind.MISSING_CONTEXT;
-        fault = "its " + text(contextName) + " is missing";
+        fault = "its " + CheckReport.text(contextName) + " is missing";
       }
       boolean empty = true;
       for (byte[] name : names) {
         empty &= isContext(name) || unkeyedKind(name) == EntryKind.INTERNAL;
       }
       if (!empty) {
-        error(
+        report.error(
             kind,
             place,
             fault
@@ -380,16 +277,16 @@ public final class VolumeCheck {
         return null;
       }
       if (!repair) {
-        report(Severity.ERROR, kind, place, fault + "; the directory is empty", true, false);
+        report.add(Severity.ERROR, kind, place, fault + "; the directory is empty", true, false);
         return null;
       }
       try {
         NameCodec codec = giveContext(directory, contextName);
-        report(
+        report.add(
             Severity.ERROR, kind, place, fault + "; the empty directory has a new one", true, true);
         return codec;
       } catch (ErrnoException e) {
-        report(
+        report.add(
             Severity.ERROR,
             kind,
             place,
@@ -453,13 +350,13 @@ public final class VolumeCheck {
           text = String.valueOf(e.getMessage());
         } catch (ErrnoException e) {
           if (e.errno() != Errno.ENOENT) {
-            unreadable(at, e);
+            report.unreadable(at, e);
             return null;
           }
           fault = Kind.MISSING_SIDECAR;
           text =
               "the file "
-                  + text(codec.sidecarOf(name))
+                  + CheckReport.text(codec.sidecarOf(name))
                   + " with its long name is missing. Put it back from a backup; the contents are"
                   + " not lost.";
         }
@@ -468,7 +365,7 @@ public final class VolumeCheck {
           return null;
         }
         if (kind == EntryKind.PLAIN || look == LOOKS || !pause()) {
-          error(fault, at, text);
+          report.error(fault, at, text);
           return null;
         }
       }
@@ -485,26 +382,26 @@ public final class VolumeCheck {
             }
           }
           case FileStatus.TYPE_REGULAR -> {
-            files.incrementAndGet();
+            report.files.incrementAndGet();
             checkXattrs(directory, name, place);
             readContents(directory, name, place);
           }
           case FileStatus.TYPE_SYMLINK -> {
-            symlinks.incrementAndGet();
+            report.symlinks.incrementAndGet();
             try {
               format.openSymlink(directory.readLink(name));
             } catch (FormatException e) {
-              error(Kind.DAMAGED_SYMLINK, place, String.valueOf(e.getMessage()));
+              report.error(Kind.DAMAGED_SYMLINK, place, String.valueOf(e.getMessage()));
             }
           }
-          default -> others.incrementAndGet();
+          default -> report.others.incrementAndGet();
         }
       } catch (ErrnoException e) {
         if (isThere(directory, name)) {
-          unreadable(place, e);
+          report.unreadable(place, e);
         }
       }
-      listener.progress(files.get(), bytes.get());
+      report.progress();
     }
 
     /** Opens the file now and has it read by another thread. */
@@ -522,9 +419,9 @@ public final class VolumeCheck {
         try (file) {
           contents(file, place);
         } catch (ErrnoException e) {
-          unreadable(place, e);
+          report.unreadable(place, e);
         } catch (RuntimeException e) {
-          report(Severity.SKIPPED, Kind.UNREADABLE, place, "cannot be read: " + e, false, false);
+          report.add(Severity.SKIPPED, Kind.UNREADABLE, place, "cannot be read: " + e, false, false);
         } finally {
           open.release();
         }
@@ -544,11 +441,11 @@ public final class VolumeCheck {
       try {
         boolean isDirectory = directory.status(name).isDirectory();
         if (isDirectory && !isEmptyButForInternals(directory, name)) {
-          error(kind, place, what + ", but holds entries; look at it before you remove it");
+          report.error(kind, place, what + ", but holds entries; look at it before you remove it");
           return;
         }
         if (!repair) {
-          report(Severity.NOTE, kind, place, what, true, false);
+          report.add(Severity.NOTE, kind, place, what, true, false);
           return;
         }
         removing = true;
@@ -562,13 +459,13 @@ public final class VolumeCheck {
         } else {
           directory.unlink(name);
         }
-        report(Severity.NOTE, kind, place, what + "; removed", true, true);
+        report.add(Severity.NOTE, kind, place, what + "; removed", true, true);
       } catch (ErrnoException e) {
         if (removing) {
           String reason = what + "; cannot be removed: " + e.getMessage();
-          report(Severity.NOTE, kind, place, reason, true, false);
+          report.add(Severity.NOTE, kind, place, reason, true, false);
         } else if (isThere(directory, name)) {
-          unreadable(place, e);
+          report.unreadable(place, e);
         }
       }
     }
@@ -619,7 +516,7 @@ public final class VolumeCheck {
       }
     } catch (ErrnoException e) {
       if (e.errno() != Errno.EOPNOTSUPP && e.errno() != Errno.ENOENT) {
-        unreadable(place, e);
+        report.unreadable(place, e);
       }
     }
   }
@@ -637,7 +534,7 @@ public final class VolumeCheck {
     try {
       format.openXattrValue(value);
     } catch (FormatException e) {
-      error(Kind.DAMAGED_XATTR, place, "attribute " + text(plain) + ": " + e.getMessage());
+      report.error(Kind.DAMAGED_XATTR, place, "attribute " + CheckReport.text(plain) + ": " + e.getMessage());
     }
   }
 
@@ -660,7 +557,7 @@ public final class VolumeCheck {
       } catch (FormatException e) {
         String fault = confirmed(file, QuietBlock.HEADER, true);
         if (fault != null) {
-          error(Kind.DAMAGED_HEADER, place, fault);
+          report.error(Kind.DAMAGED_HEADER, place, fault);
           return;
         }
         // It was being made: what follows is looked at block by block.
@@ -678,7 +575,7 @@ public final class VolumeCheck {
           break;
         }
         block = check(file, cipher, block, stored, read, plain, damage);
-        listener.progress(files.get(), bytes.get());
+        report.progress();
       }
       damage.flush();
     }
@@ -737,7 +634,7 @@ public final class VolumeCheck {
       int read = file.read(stored, 0, layout.storedBlockBytes(), layout.storedOffset(block));
       if (read > 0) {
         MemorySegment plain = arena.allocate(layout.blockBytes());
-        bytes.addAndGet(cipher.open(block, stored, 0, read, plain, 0));
+        report.bytes.addAndGet(cipher.open(block, stored, 0, read, plain, 0));
       }
       return null;
     } catch (FormatException e) {
@@ -758,11 +655,11 @@ public final class VolumeCheck {
     long at = 0;
     while (at < storedBytes) {
       try {
-        bytes.addAndGet(cipher.open(block, stored, at, (int) (storedBytes - at), plain, 0));
+        report.bytes.addAndGet(cipher.open(block, stored, at, (int) (storedBytes - at), plain, 0));
         return firstBlock
             + (storedBytes + layout.storedBlockBytes() - 1L) / layout.storedBlockBytes();
       } catch (BlockException e) {
-        bytes.addAndGet(e.plainBytesBefore());
+        report.bytes.addAndGet(e.plainBytesBefore());
         String fault = confirmed(file, e.block(), damage.seen < PATIENT_BLOCKS);
         if (fault != null) {
           damage.add(e.block(), fault);
@@ -804,7 +701,7 @@ public final class VolumeCheck {
       }
       String blocks =
           count == 1 ? "block " + first : "blocks " + first + " to " + (first + count - 1);
-      error(
+      report.error(
           Kind.DAMAGED_BLOCK,
           place,
           blocks

@@ -1,14 +1,11 @@
 package io.coffer.vfs;
 
-import io.coffer.crypto.RandomBytes;
 import io.coffer.format.FormatException;
 import io.coffer.format.NameCodec;
 import io.coffer.format.fscrypt.FscryptNoKeyName;
 import io.coffer.format.fscrypt.FscryptStoredName;
 import io.coffer.posix.ErrnoException;
-import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
-import java.util.HexFormat;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -42,9 +39,6 @@ final class LockedNames implements NameCodec {
   /** An entry with a long name. */
   record Found(byte[] storedName, byte[] ciphertext) {}
 
-  private static final String TEMPORARY_PREFIX = ".coffer-tmp.";
-  private static final byte[] SIDECAR_SUFFIX = ".name".getBytes(StandardCharsets.US_ASCII);
-  private static final int TEMPORARY_BYTES = 8;
   private static final int SHORTEST_CIPHERTEXT = 16;
 
   private final Directory directory;
@@ -105,19 +99,15 @@ final class LockedNames implements NameCodec {
 
   @Override
   public EntryKind kindOf(byte[] storedName) {
-    for (byte each : storedName) {
-      if (each == '.') {
-        return EntryKind.INTERNAL;
-      }
+    if (FscryptStoredName.isInternal(storedName)) {
+      return EntryKind.INTERNAL;
     }
     return FscryptStoredName.isLong(storedName) ? EntryKind.LONG : EntryKind.PLAIN;
   }
 
   @Override
   public byte[] sidecarOf(byte[] storedName) {
-    byte[] sidecar = Arrays.copyOf(storedName, storedName.length + SIDECAR_SUFFIX.length);
-    System.arraycopy(SIDECAR_SUFFIX, 0, sidecar, storedName.length, SIDECAR_SUFFIX.length);
-    return sidecar;
+    return FscryptStoredName.sidecarOf(storedName);
   }
 
   @Override
@@ -133,24 +123,11 @@ final class LockedNames implements NameCodec {
 
   @Override
   public byte[] newTemporaryName() {
-    return temporaryName();
+    return FscryptStoredName.newTemporary();
   }
 
   @Override
   public boolean isTemporary(byte[] storedName) {
-    return isTemporaryName(storedName);
-  }
-
-  /** A fresh name under which an entry of any tree is prepared. */
-  static byte[] temporaryName() {
-    String random = HexFormat.of().formatHex(RandomBytes.of(TEMPORARY_BYTES));
-    return (TEMPORARY_PREFIX + random).getBytes(StandardCharsets.US_ASCII);
-  }
-
-  /** Is this one of {@link #temporaryName}? */
-  static boolean isTemporaryName(byte[] storedName) {
-    String name = new String(storedName, StandardCharsets.ISO_8859_1);
-    return name.startsWith(TEMPORARY_PREFIX)
-        && name.substring(TEMPORARY_PREFIX.length()).matches("[0-9a-f]{16}");
+    return FscryptStoredName.isTemporary(storedName);
   }
 }

@@ -2,6 +2,7 @@ package io.coffer.vfs;
 
 import io.coffer.format.FormatException;
 import io.coffer.format.NameCodec;
+import io.coffer.format.fscrypt.FscryptStoredName;
 
 /** The names of a directory without policy: as they are, but for temporary ones. */
 final class PlainTreeNames implements NameCodec {
@@ -16,7 +17,7 @@ final class PlainTreeNames implements NameCodec {
 
   @Override
   public EntryKind kindOf(byte[] storedName) {
-    return LockedNames.isTemporaryName(storedName) ? EntryKind.INTERNAL : EntryKind.PLAIN;
+    return FscryptStoredName.isTemporary(storedName) ? EntryKind.INTERNAL : EntryKind.PLAIN;
   }
 
   @Override
@@ -36,11 +37,11 @@ final class PlainTreeNames implements NameCodec {
 
   @Override
   public byte[] newTemporaryName() {
-    return LockedNames.temporaryName();
+    return FscryptStoredName.newTemporary();
   }
 
   @Override
   public boolean isTemporary(byte[] storedName) {
-    return LockedNames.isTemporaryName(storedName);
+    return FscryptStoredName.isTemporary(storedName);
   }
 }

@@ -5,6 +5,8 @@ import io.coffer.format.NameCodec;
 import io.coffer.format.fscrypt.FscryptContents;
 import io.coffer.format.fscrypt.FscryptContext;
 import io.coffer.format.fscrypt.FscryptMasterKey;
+import io.coffer.format.fscrypt.FscryptStoredAttributes;
+import io.coffer.format.fscrypt.FscryptStoredName;
 import io.coffer.format.fscrypt.FscryptSymlinks;
 import io.coffer.keys.FscryptVolume;
 import io.coffer.posix.Errno;
@@ -83,7 +85,7 @@ final class PolicyEncryption implements Encryption {
 
   private FscryptContext context(Inode inode, byte[] stored) throws ErrnoException {
     try {
-      return FscryptAttributes.context(stored);
+      return FscryptStoredAttributes.context(stored);
     } catch (FormatException e) {
       throw damaged(inode, String.valueOf(e.getMessage()));
     }
@@ -153,7 +155,7 @@ final class PolicyEncryption implements Encryption {
 
   @Override
   public boolean isHiddenAttribute(byte[] name) {
-    return FscryptAttributes.isOne(name);
+    return FscryptStoredAttributes.isOne(name);
   }
 
   @Override
@@ -247,7 +249,7 @@ final class PolicyEncryption implements Encryption {
     try {
       return stored == null
           ? tree.context() == null
-          : new Tree(FscryptAttributes.context(stored)).isLike(tree);
+          : new Tree(FscryptStoredAttributes.context(stored)).isLike(tree);
     } catch (FormatException e) {
       return false;
     }
@@ -297,7 +299,7 @@ final class PolicyEncryption implements Encryption {
       made.setXattr(
           StoreDirectory.SELF,
           FscryptAttributes.CONTEXT,
-          FscryptAttributes.context(context.child()),
+          FscryptStoredAttributes.context(context.child()),
           0);
     }
   }
@@ -372,7 +374,7 @@ final class PolicyEncryption implements Encryption {
 
   private StoreFile makeAside(StoreDirectory at, byte[] name, FscryptContext context, int mode)
       throws ErrnoException {
-    byte[] temporary = LockedNames.temporaryName();
+    byte[] temporary = FscryptStoredName.newTemporary();
     int flags = Flags.O_RDWR | Flags.O_CREAT | Flags.O_EXCL;
     StoreFile file = volume.cache.withDescriptors(() -> at.openFile(temporary, flags, mode | 0600));
     boolean done = false;
@@ -398,8 +400,8 @@ final class PolicyEncryption implements Encryption {
       throws ErrnoException {
     boolean done = false;
     try {
-      file.setXattr(FscryptAttributes.CONTEXT, FscryptAttributes.context(context.child()), 0);
-      file.setXattr(FscryptAttributes.SIZE, FscryptAttributes.size(0), 0);
+      file.setXattr(FscryptAttributes.CONTEXT, FscryptStoredAttributes.context(context.child()), 0);
+      file.setXattr(FscryptAttributes.SIZE, FscryptStoredAttributes.size(0), 0);
       if ((mode & 0600) != 0600) {
         // Everything else is as the store made it: an inherited group, an inherited ACL.
         int actual = file.status().mode() & Flags.PERMISSIONS;
@@ -464,7 +466,7 @@ final class PolicyEncryption implements Encryption {
 
   @Override
   public long plainSize(FileStatus stored, AttributeReader attributes) throws ErrnoException {
-    long size = FscryptAttributes.size(attributes.get(FscryptAttributes.SIZE));
+    long size = FscryptStoredAttributes.size(attributes.get(FscryptAttributes.SIZE));
     return size < 0 ? stored.size() : size;
   }
 

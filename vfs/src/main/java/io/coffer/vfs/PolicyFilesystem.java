@@ -7,6 +7,7 @@ import io.coffer.format.fscrypt.ContentsMode;
 import io.coffer.format.fscrypt.FscryptContext;
 import io.coffer.format.fscrypt.FscryptMasterKey;
 import io.coffer.format.fscrypt.FscryptPolicy;
+import io.coffer.format.fscrypt.FscryptStoredAttributes;
 import io.coffer.format.fscrypt.NamesMode;
 import io.coffer.posix.Errno;
 import io.coffer.posix.ErrnoException;
@@ -568,7 +569,7 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
       directory.directory.setXattr(
           StoreDirectory.SELF,
           FscryptAttributes.CONTEXT,
-          FscryptAttributes.context(context),
+          FscryptStoredAttributes.context(context),
           XATTR_CREATE);
       directory.directory.sync();
       DirectoryState state = Names.state(inode);

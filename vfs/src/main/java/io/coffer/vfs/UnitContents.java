@@ -4,6 +4,7 @@ import io.coffer.format.BlockException;
 import io.coffer.format.ContentLayout;
 import io.coffer.format.fscrypt.FscryptContents;
 import io.coffer.format.fscrypt.FscryptContext;
+import io.coffer.format.fscrypt.FscryptStoredAttributes;
 import io.coffer.posix.Errno;
 import io.coffer.posix.ErrnoException;
 import io.coffer.posix.Flags;
@@ -120,7 +121,7 @@ final class UnitContents implements FileContents {
     String fault = "";
     for (int i = 0; i < TRIES; i++) {
       // Another node may be between the two: then the second look finds them agreed.
-      long size = FscryptAttributes.size(FscryptAttributes.get(file, FscryptAttributes.SIZE));
+      long size = FscryptStoredAttributes.size(FscryptAttributes.get(file, FscryptAttributes.SIZE));
       long stored = file.status().size();
       if (size < 0) {
         fault = "its attribute with the real size is missing or damaged";
@@ -164,7 +165,7 @@ final class UnitContents implements FileContents {
 
   private void writeSize(StoreFile file, long size) throws ErrnoException {
     knownSize = FileState.UNKNOWN;
-    FscryptAttributes.set(file, FscryptAttributes.SIZE, FscryptAttributes.size(size));
+    FscryptAttributes.set(file, FscryptAttributes.SIZE, FscryptStoredAttributes.size(size));
     knownSize = size;
   }
 

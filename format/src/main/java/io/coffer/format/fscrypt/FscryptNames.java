@@ -1,12 +1,9 @@
 package io.coffer.format.fscrypt;
 
-import io.coffer.crypto.RandomBytes;
 import io.coffer.crypto.StringCipher;
 import io.coffer.format.FormatException;
 import io.coffer.format.NameCodec;
-import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
-import java.util.HexFormat;
 
 /**
  * The names of one directory. Enciphered, a name is padded with NUL bytes to at least 16 and a
@@ -24,20 +21,12 @@ public final class FscryptNames implements NameCodec, AutoCloseable {
   /** The longest name, plain or enciphered, in bytes. */
   public static final int MAX_BYTES = 255;
 
-  private static final byte[] SIDECAR_SUFFIX = ascii(".name");
-  private static final String TEMPORARY_PREFIX = ".coffer-tmp.";
-  private static final int TEMPORARY_BYTES = 8;
-
   private final FscryptPolicy policy;
   private final StringCipher cipher;
 
   FscryptNames(FscryptPolicy policy, StringCipher cipher) {
     this.policy = policy;
     this.cipher = cipher;
-  }
-
-  private static byte[] ascii(String text) {
-    return text.getBytes(StandardCharsets.US_ASCII);
   }
 
   /**
@@ -108,19 +97,15 @@ public final class FscryptNames implements NameCodec, AutoCloseable {
 
   @Override
   public EntryKind kindOf(byte[] storedName) {
-    for (byte each : storedName) {
-      if (each == '.') {
-        return EntryKind.INTERNAL;
-      }
+    if (FscryptStoredName.isInternal(storedName)) {
+      return EntryKind.INTERNAL;
     }
     return FscryptStoredName.isLong(storedName) ? EntryKind.LONG : EntryKind.PLAIN;
   }
 
   @Override
   public byte[] sidecarOf(byte[] storedName) {
-    byte[] sidecar = Arrays.copyOf(storedName, storedName.length + SIDECAR_SUFFIX.length);
-    System.arraycopy(SIDECAR_SUFFIX, 0, sidecar, storedName.length, SIDECAR_SUFFIX.length);
-    return sidecar;
+    return FscryptStoredName.sidecarOf(storedName);
   }
 
   @Override
@@ -136,14 +121,12 @@ public final class FscryptNames implements NameCodec, AutoCloseable {
 
   @Override
   public byte[] newTemporaryName() {
-    return ascii(TEMPORARY_PREFIX + HexFormat.of().formatHex(RandomBytes.of(TEMPORARY_BYTES)));
+    return FscryptStoredName.newTemporary();
   }
 
   @Override
   public boolean isTemporary(byte[] storedName) {
-    String name = new String(storedName, StandardCharsets.ISO_8859_1);
-    return name.startsWith(TEMPORARY_PREFIX)
-        && name.substring(TEMPORARY_PREFIX.length()).matches("[0-9a-f]{16}");
+    return FscryptStoredName.isTemporary(storedName);
   }
 
   /** Wipes the directory's key. */

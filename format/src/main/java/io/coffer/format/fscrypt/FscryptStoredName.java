@@ -1,7 +1,10 @@
 package io.coffer.format.fscrypt;
 
+import io.coffer.crypto.RandomBytes;
 import io.coffer.format.FormatException;
+import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.HexFormat;
 
 /**
  * Enciphered names as names of a POSIX store, which may hold neither "/" nor NUL: the form that
@@ -23,6 +26,9 @@ public final class FscryptStoredName {
   private static final int LONGEST_CIPHERTEXT = 255;
   private static final int DIGEST_BYTES = 32;
   private static final String WHAT = "the stored name";
+  private static final String TEMPORARY_PREFIX = ".coffer-tmp.";
+  private static final int TEMPORARY_BYTES = 8;
+  private static final byte[] SIDECAR_SUFFIX = ".name".getBytes(StandardCharsets.US_ASCII);
 
   private FscryptStoredName() {}
 
@@ -83,5 +89,35 @@ public final class FscryptStoredName {
     byte[] beginning = noKeyName.beginning();
     byte[] known = Arrays.copyOf(beginning, Math.min(beginning.length, WHOLE_BYTES));
     return Arrays.copyOf(UnpaddedBase64.IMAP.encode(known), known.length * 4 / 3);
+  }
+
+  /** The file beside an entry with a long stored name that holds its full enciphered name. */
+  public static byte[] sidecarOf(byte[] stored) {
+    byte[] sidecar = Arrays.copyOf(stored, stored.length + SIDECAR_SUFFIX.length);
+    System.arraycopy(SIDECAR_SUFFIX, 0, sidecar, stored.length, SIDECAR_SUFFIX.length);
+    return sidecar;
+  }
+
+  /** Is it no entry, but something that the format keeps beside them? Stored names have no ".". */
+  public static boolean isInternal(byte[] name) {
+    for (byte each : name) {
+      if (each == '.') {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** A fresh name under which an entry of any tree is prepared. */
+  public static byte[] newTemporary() {
+    String random = HexFormat.of().formatHex(RandomBytes.of(TEMPORARY_BYTES));
+    return (TEMPORARY_PREFIX + random).getBytes(StandardCharsets.US_ASCII);
+  }
+
+  /** Is this one of {@link #newTemporary}? */
+  public static boolean isTemporary(byte[] name) {
+    String text = new String(name, StandardCharsets.ISO_8859_1);
+    return text.startsWith(TEMPORARY_PREFIX)
+        && text.substring(TEMPORARY_PREFIX.length()).matches("[0-9a-f]{16}");
   }
 }

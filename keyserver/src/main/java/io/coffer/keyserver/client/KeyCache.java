@@ -1,10 +1,13 @@
 package io.coffer.keyserver.client;
 
 import io.coffer.crypto.SecretBytes;
+import io.coffer.posix.ErrnoException;
+import io.coffer.posix.LockedMemory;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.LongSupplier;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
@@ -16,6 +19,9 @@ import org.jspecify.annotations.Nullable;
  * @param <K> names a secret, with its version
  */
 final class KeyCache<K> implements AutoCloseable {
+  private static final System.Logger LOG = System.getLogger("io.coffer.keyserver");
+  private static final AtomicBoolean WARNED = new AtomicBoolean();
+
   private final int capacity;
   private final LongSupplier nanos;
   private final LinkedHashMap<K, LockedMemory> entries = new LinkedHashMap<>(16, 0.75f, true);
@@ -55,7 +61,7 @@ final class KeyCache<K> implements AutoCloseable {
   synchronized @Nullable SecretBytes get(K name) {
     expire();
     LockedMemory found = entries.get(name);
-    return found == null ? null : found.copy();
+    return found == null ? null : SecretBytes.take(found.copy());
   }
 
   /** Keeps a copy. */
@@ -63,7 +69,11 @@ final class KeyCache<K> implements AutoCloseable {
     if (isOver()) {
       return;
     }
-    LockedMemory old = entries.put(name, new LockedMemory(secret));
+    LockedMemory memory = locked(secret);
+    if (memory == null) {
+      return;
+    }
+    LockedMemory old = entries.put(name, memory);
     if (old != null) {
       old.close();
     }
@@ -71,6 +81,22 @@ final class KeyCache<K> implements AutoCloseable {
       Map.Entry<K, LockedMemory> eldest = entries.firstEntry();
       entries.remove(eldest.getKey());
       eldest.getValue().close();
+    }
+  }
+
+  /** A copy that is not swapped out; null if there is no memory, and so the key is not kept. */
+  private static @Nullable LockedMemory locked(SecretBytes secret) {
+    try {
+      LockedMemory memory = LockedMemory.take(secret.read(byte[]::clone));
+      if (!memory.isLocked() && WARNED.compareAndSet(false, true)) {
+        LOG.log(
+            System.Logger.Level.WARNING,
+            "keys cannot be locked in memory and may be swapped out; raise the limit 'memlock'");
+      }
+      return memory;
+    } catch (ErrnoException e) {
+      LOG.log(System.Logger.Level.WARNING, "a key is not cached: {0}", e.getMessage());
+      return null;
     }
   }
 

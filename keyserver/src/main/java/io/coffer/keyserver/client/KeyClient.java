@@ -13,6 +13,7 @@ import io.coffer.keyserver.wire.KeyName;
 import io.coffer.keyserver.wire.KeyString;
 import io.coffer.keyserver.wire.MasterKeyGrant;
 import io.coffer.keyserver.wire.UnwrapException;
+import io.coffer.posix.LockedMemory;
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -26,6 +27,7 @@ import java.security.cert.X509Certificate;
 import java.security.interfaces.ECPublicKey;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -104,7 +106,7 @@ public final class KeyClient implements AutoCloseable {
 
   private final Settings settings;
   private final Identity identity;
-  private final String token;
+  private final LockedMemory token;
   private final Listener listener;
   private final HttpClient http;
   private final KeyPair pair = Hpke.newKeyPair();
@@ -117,6 +119,10 @@ public final class KeyClient implements AutoCloseable {
   private volatile long deadline;
   private volatile long life;
   private volatile boolean renewable = true;
+
+  /** Of the changes that the watcher has heard of; only it and open use it. */
+  private String position = "";
+
   private @Nullable CompletableFuture<?> waiting;
 
   private KeyClient(Settings settings, SecretBytes token, Listener listener) throws IOException {
@@ -125,7 +131,7 @@ public final class KeyClient implements AutoCloseable {
         Identity.of(settings.certificate())
             .orElseThrow(() -> new IOException("the certificate carries no identity"));
     this.token =
-        token.read(bytes -> new String(bytes, java.nio.charset.StandardCharsets.US_ASCII).strip());
+        token.read(bytes -> LockedMemory.take(Arrays.copyOf(bytes, strippedLength(bytes))));
     this.listener = listener;
     this.http =
         HttpClient.newBuilder()
@@ -140,6 +146,24 @@ public final class KeyClient implements AutoCloseable {
     this.watcher = Thread.ofVirtual().name("key-watch").unstarted(this::watch);
   }
 
+  private static int strippedLength(byte[] text) {
+    int length = text.length;
+    while (length > 0 && text[length - 1] <= ' ') {
+      length--;
+    }
+    return length;
+  }
+
+  /** The header's value: the HTTP client takes nothing but a String, which lives as a request. */
+  private String bearer() {
+    byte[] text = token.copy();
+    try {
+      return "Bearer " + new String(text, java.nio.charset.StandardCharsets.US_ASCII);
+    } finally {
+      Arrays.fill(text, (byte) 0);
+    }
+  }
+
   /**
    * Connects.
    *
@@ -150,12 +174,24 @@ public final class KeyClient implements AutoCloseable {
       throws IOException {
     KeyClient client = new KeyClient(settings, token, listener);
     try {
-      client.learn(client.send("GET", "/v1/tokens/self", null, true), System.nanoTime());
+      long asked = System.nanoTime();
+      client.learn(client.send("GET", "/v1/tokens/self", null, true), asked);
+      client.position = client.firstPosition();
       client.watcher.start();
       return client;
     } catch (IOException | RuntimeException e) {
-      client.http.close();
+      client.close();
       throw e;
+    }
+  }
+
+  /** Where the changes of now begin: none that comes after the first key was read is missed. */
+  private String firstPosition() throws IOException {
+    JsonObject nothing = new JsonObject().put("after", "").put("keys", List.of());
+    try {
+      return send("POST", "/v1/watch", nothing, true).string("position");
+    } catch (JsonException e) {
+      throw malformed(e);
     }
   }
 
@@ -188,20 +224,33 @@ public final class KeyClient implements AutoCloseable {
     if (cached != null) {
       return cached;
     }
-    JsonObject answer = send("GET", key.path(), null, true);
+    // Watched before it is read, so that no change after the reading goes unheard.
+    boolean added;
+    synchronized (given) {
+      added = given.add(key);
+    }
+    if (added) {
+      stopWaiting();
+    }
+    boolean opened = false;
     try {
-      SecretBytes unwrapped = open(key, answer);
-      keys.put(key, unwrapped);
-      boolean added;
+      SecretBytes unwrapped = open(key, send("GET", key.path(), null, true));
+      opened = true;
       synchronized (given) {
-        added = given.add(key);
-      }
-      if (added) {
-        stopWaiting();
+        // Unless it has been withdrawn in the meantime.
+        if (given.contains(key)) {
+          keys.put(key, unwrapped);
+        }
       }
       return unwrapped;
     } catch (JsonException | UnwrapException e) {
       throw malformed(e);
+    } finally {
+      if (added && !opened) {
+        synchronized (given) {
+          given.remove(key);
+        }
+      }
     }
   }
 
@@ -286,7 +335,7 @@ public final class KeyClient implements AutoCloseable {
                     ? BodyPublishers.noBody()
                     : BodyPublishers.ofByteArray(body.toBytes()));
     if (withToken) {
-      request.header("Authorization", "Bearer " + token);
+      request.header("Authorization", bearer());
     }
     return request.build();
   }
@@ -335,7 +384,6 @@ public final class KeyClient implements AutoCloseable {
   }
 
   private void watch() {
-    String position = "";
     while (!closed && !refused) {
       long left = deadline - System.nanoTime();
       if (left <= 0) {
@@ -458,5 +506,6 @@ public final class KeyClient implements AutoCloseable {
     keys.close();
     masters.close();
     http.shutdownNow();
+    token.close();
   }
 }

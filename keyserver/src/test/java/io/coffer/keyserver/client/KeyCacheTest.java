@@ -4,12 +4,8 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
-import static org.junit.jupiter.api.Assertions.assertThrows;
-import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.coffer.crypto.SecretBytes;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
@@ -74,26 +70,5 @@ class KeyCacheTest {
     cache.removeIf("a"::equals);
     assertNull(get("a"));
     assertEquals("b", get("b"));
-  }
-
-  @Test
-  void memoryIsLockedAndGoneWhenClosed() throws Exception {
-    try (SecretBytes secret = SecretBytes.copyOf("secret".getBytes(UTF_8))) {
-      long before = lockedKilobytes();
-      LockedMemory memory = new LockedMemory(secret);
-      assertTrue(memory.isLocked());
-      assertTrue(lockedKilobytes() > before, "the kernel says so");
-      memory.close();
-      assertEquals(before, lockedKilobytes());
-      assertThrows(IllegalStateException.class, memory::copy);
-    }
-  }
-
-  private static long lockedKilobytes() throws Exception {
-    return Files.readAllLines(Path.of("/proc/self/status")).stream()
-        .filter(line -> line.startsWith("VmLck:"))
-        .mapToLong(line -> Long.parseLong(line.replaceAll("[^0-9]", "")))
-        .findFirst()
-        .orElseThrow();
   }
 }

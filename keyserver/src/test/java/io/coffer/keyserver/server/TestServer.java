@@ -27,10 +27,19 @@ import java.time.ZoneOffset;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 
 /** A real server on a port of its own, and clients that talk to it over mutual TLS. */
 final class TestServer implements AutoCloseable {
+  // Held, so that the level stays: the runtime forgets loggers that nobody holds.
+  private static final java.util.logging.Logger HELIDON =
+      java.util.logging.Logger.getLogger("io.helidon");
+
+  static {
+    HELIDON.setLevel(java.util.logging.Level.WARNING);
+  }
+
   static final String PASSPHRASE = "a passphrase for tests";
   static final Limits LIMITS =
       new Limits(
@@ -142,6 +151,18 @@ final class TestServer implements AutoCloseable {
     }
     server = startServer();
     unseal();
+  }
+
+  /** Asks until it is so, for 20 seconds at most: what other threads do takes its time. */
+  static boolean eventually(Callable<Boolean> condition) throws Exception {
+    long start = System.nanoTime();
+    while (!condition.call()) {
+      if (System.nanoTime() - start > Duration.ofSeconds(20).toNanos()) {
+        return false;
+      }
+      Thread.sleep(20);
+    }
+    return true;
   }
 
   static SecretBytes passphrase() {

@@ -32,39 +32,74 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Alice owns a key; the endpoint node1 opens it with a token of hers. */
 class TokenTest {
-  private static final String BOX = "/v1/services/hpc/owners/project:a/keys";
   private static final byte[] MATERIAL = "the key of the volume 4711......".getBytes(US_ASCII);
+
+  @TempDir static Path sharedDirectory;
+  private static TestServer shared;
+  private static int boxes;
 
   @TempDir Path directory;
   private TestServer server;
+  private String service;
+  private String owner;
+  private String box;
   private Client alice;
   private CertificateAuthority.Issued node;
   private Client node1;
   private String id;
   private final BlockingQueue<String> withdrawn = new LinkedBlockingQueue<>();
 
+  @BeforeAll
+  static void startShared() throws Exception {
+    shared = new TestServer(sharedDirectory.resolve("home"));
+  }
+
+  @AfterAll
+  static void stopShared() throws IOException {
+    shared.close();
+  }
+
   @BeforeEach
   void start() throws Exception {
-    server = new TestServer(directory.resolve("home"));
-    server.makeBox("hpc", "project:a");
+    use(shared);
+  }
+
+  /** For what a server that others use must not suffer. */
+  private void useOwnServer() throws Exception {
+    node1.http().close();
+    use(new TestServer(directory.resolve("home")));
+  }
+
+  private void use(TestServer used) throws Exception {
+    server = used;
+    boxes++;
+    service = "hpc-" + boxes;
+    owner = "project:a" + boxes;
+    box = "/v1/services/" + service + "/owners/" + owner + "/keys";
+    server.makeBox(service, owner);
     alice = server.as("client:alice");
     node = server.authority.issue(Identity.parse("endpoint:node1"), Set.of(), Duration.ofDays(1));
     node1 = server.client(node, "endpoint:node1");
     server
         .operator()
-        .ok("PUT", "/v1/endpoints/node1", "{\"services\":[\"hpc\"],\"attestation\":\"mtls\"}");
+        .ok(
+            "PUT",
+            "/v1/endpoints/node1",
+            "{\"services\":[\"" + service + "\"],\"attestation\":\"mtls\"}");
     id =
         alice
             .ok(
                 "POST",
-                BOX,
+                box,
                 "{\"material\":\"" + Base64.getEncoder().encodeToString(MATERIAL) + "\"}")
             .string("id");
   }
@@ -72,7 +107,9 @@ class TokenTest {
   @AfterEach
   void stop() throws IOException {
     node1.http().close();
-    server.close();
+    if (server != shared) {
+      server.close();
+    }
   }
 
   private JsonObject token(String request) throws Exception {
@@ -111,7 +148,7 @@ class TokenTest {
   }
 
   private KeyClient.Key key() {
-    return new KeyClient.Key("hpc", "project:a", id, 1);
+    return new KeyClient.Key(service, owner, id, 1);
   }
 
   private static byte[] read(KeyClient client, KeyClient.Key key) throws IOException {
@@ -126,16 +163,16 @@ class TokenTest {
 
   @Test
   void letsTheNodeItIsBoundToReadAndNobodyElse() throws Exception {
-    assertEquals(404, node1.get(BOX + "/" + id + "/wrapped").status(), "not without a token");
+    assertEquals(404, node1.get(box + "/" + id + "/wrapped").status(), "not without a token");
     String token = token("{\"presenter\":\"endpoint:node1\"}").string("token");
-    assertEquals(200, with(node1, token, "GET", BOX + "/" + id + "/wrapped").status());
-    Answer stolen = with(server.as("endpoint:node2"), token, "GET", BOX + "/" + id + "/wrapped");
+    assertEquals(200, with(node1, token, "GET", box + "/" + id + "/wrapped").status());
+    Answer stolen = with(server.as("endpoint:node2"), token, "GET", box + "/" + id + "/wrapped");
     assertEquals(401, stolen.status(), stolen.text());
     String changed = (token.startsWith("A") ? "B" : "A") + token.substring(1);
-    assertEquals(401, with(node1, changed, "GET", BOX + "/" + id).status());
+    assertEquals(401, with(node1, changed, "GET", box + "/" + id).status());
     String end = token.substring(0, 63) + (token.endsWith("A") ? "B" : "A");
-    assertEquals(401, with(node1, end, "GET", BOX + "/" + id).status());
-    assertEquals(401, with(node1, "nonsense", "GET", BOX + "/" + id).status());
+    assertEquals(401, with(node1, end, "GET", box + "/" + id).status());
+    assertEquals(401, with(node1, "nonsense", "GET", box + "/" + id).status());
     String log = Files.readString(server.home.auditLog());
     assertTrue(log.contains("shown by endpoint:node1"), "the log says who showed it");
     assertFalse(log.contains(token), "and does not hold it");
@@ -143,27 +180,29 @@ class TokenTest {
 
   @Test
   void allowsReadingOnlyAndOnlyWhatItNames() throws Exception {
-    String other = alice.ok("POST", BOX, "{}").string("id");
-    String token = token("{\"keys\":[\"" + id + "\"],\"services\":[\"hpc\"]}").string("token");
-    assertEquals(200, with(node1, token, "GET", BOX + "/" + id).status());
-    assertEquals(403, with(node1, token, "GET", BOX + "/" + other + "/wrapped").status());
-    assertEquals(403, with(node1, token, "DELETE", BOX + "/" + id).status());
-    assertEquals(403, with(node1, token, "POST", BOX + "/" + id + "/rotate").status());
+    String other = alice.ok("POST", box, "{}").string("id");
+    String token =
+        token("{\"keys\":[\"" + id + "\"],\"services\":[\"" + service + "\"]}").string("token");
+    assertEquals(200, with(node1, token, "GET", box + "/" + id).status());
+    assertEquals(403, with(node1, token, "GET", box + "/" + other + "/wrapped").status());
+    assertEquals(403, with(node1, token, "DELETE", box + "/" + id).status());
+    assertEquals(403, with(node1, token, "POST", box + "/" + id + "/rotate").status());
     assertEquals(403, with(node1, token, "POST", "/v1/tokens").status());
     String elsewhere = token("{\"services\":[\"cinder\"]}").string("token");
-    assertEquals(403, with(node1, elsewhere, "GET", BOX + "/" + id).status());
+    assertEquals(403, with(node1, elsewhere, "GET", box + "/" + id).status());
   }
 
   @Test
   void endsWithItsTimeItsRevocationAndTheCertificateOfItsSubject() throws Exception {
+    useOwnServer();
     String brief = token("{\"seconds\":60,\"renewable_seconds\":100}").string("token");
     server.clock.advance(Duration.ofSeconds(40));
     assertEquals(200, with(node1, brief, "POST", "/v1/tokens/renew").status());
     server.clock.advance(Duration.ofSeconds(50));
-    assertEquals(200, with(node1, brief, "GET", BOX + "/" + id).status(), "it was renewed");
+    assertEquals(200, with(node1, brief, "GET", box + "/" + id).status(), "it was renewed");
     assertEquals(409, with(node1, brief, "POST", "/v1/tokens/renew").status(), "no longer");
     server.clock.advance(Duration.ofSeconds(20));
-    Answer late = with(node1, brief, "GET", BOX + "/" + id);
+    Answer late = with(node1, brief, "GET", box + "/" + id);
     assertEquals(401, late.status());
     assertTrue(late.text().contains("expired"), late.text());
 
@@ -174,13 +213,13 @@ class TokenTest {
         server.as("client:bob").send("DELETE", "/v1/tokens/" + revoked.string("id"), null).status(),
         "it is not bob's");
     assertEquals(204, alice.send("DELETE", "/v1/tokens/" + revoked.string("id"), null).status());
-    assertEquals(401, with(node1, revoked.string("token"), "GET", BOX + "/" + id).status());
+    assertEquals(401, with(node1, revoked.string("token"), "GET", box + "/" + id).status());
 
     String orphan = token("{}").string("token");
-    assertEquals(200, with(node1, orphan, "GET", BOX + "/" + id).status());
+    assertEquals(200, with(node1, orphan, "GET", box + "/" + id).status());
     server.authority.revoke("client:alice");
-    Thread.sleep(600);
-    assertEquals(401, with(node1, orphan, "GET", BOX + "/" + id).status());
+    assertTrue(
+        TestServer.eventually(() -> with(node1, orphan, "GET", box + "/" + id).status() == 401));
   }
 
   @Test
@@ -202,11 +241,12 @@ class TokenTest {
 
   @Test
   void aClientUnwrapsTheKeyAndBridgesAnOutage() throws Exception {
+    useOwnServer();
     try (KeyClient client = client(token("{}").string("token"))) {
       assertArrayEquals(MATERIAL, read(client, key()));
       server.server().close();
       assertArrayEquals(MATERIAL, read(client, key()), "it is cached");
-      KeyClient.Key other = new KeyClient.Key("hpc", "project:a", id, 2);
+      KeyClient.Key other = new KeyClient.Key(service, owner, id, 2);
       KeyServiceException away = assertThrows(KeyServiceException.class, () -> read(client, other));
       assertEquals(KeyServiceException.UNREACHABLE, away.status());
       assertNull(withdrawn.peek());
@@ -214,12 +254,28 @@ class TokenTest {
     }
   }
 
+  /** One that has read the key; on a slow machine the token has to live longer for that. */
+  private KeyClient clientOfABriefToken() throws Exception {
+    for (int seconds = 2; ; seconds *= 2) {
+      try {
+        KeyClient client = client(token("{\"seconds\":" + seconds + "}").string("token"));
+        assertArrayEquals(MATERIAL, read(client, key()));
+        return client;
+      } catch (KeyServiceException e) {
+        if (seconds > 16) {
+          throw e;
+        }
+        withdrawn.clear();
+      }
+    }
+  }
+
   @Test
   void anOutageIsBridgedNoLongerThanTheTokenLives() throws Exception {
-    try (KeyClient client = client(token("{\"seconds\":3}").string("token"))) {
-      assertArrayEquals(MATERIAL, read(client, key()));
+    useOwnServer();
+    try (KeyClient client = clientOfABriefToken()) {
       server.server().close();
-      String reason = withdrawnWithin(10_000);
+      String reason = withdrawnWithin(40_000);
       assertNotNull(reason);
       assertTrue(reason.contains("expired"), reason);
       assertEquals(0, client.cached().size());
@@ -251,12 +307,12 @@ class TokenTest {
   void aRetiredVersionIsWithdrawnAndARotatedKeyStays() throws Exception {
     try (KeyClient client = client(token("{}").string("token"))) {
       assertArrayEquals(MATERIAL, read(client, key()));
-      alice.ok("POST", BOX + "/" + id + "/rotate", "{}");
-      KeyClient.Key second = new KeyClient.Key("hpc", "project:a", id, 2);
+      alice.ok("POST", box + "/" + id + "/rotate", "{}");
+      KeyClient.Key second = new KeyClient.Key(service, owner, id, 2);
       assertFalse(java.util.Arrays.equals(MATERIAL, read(client, second)), "another version");
       assertArrayEquals(MATERIAL, read(client, key()), "the old one stays the old one");
       assertNull(withdrawnWithin(700));
-      alice.ok("POST", BOX + "/" + id + "/versions/1/retire", "{}");
+      alice.ok("POST", box + "/" + id + "/versions/1/retire", "{}");
       String reason = withdrawnWithin(20_000);
       assertNotNull(reason);
       assertTrue(reason.contains("retired"), reason);
@@ -271,15 +327,15 @@ class TokenTest {
 
   @Test
   void aDoubleKeyIsTheSameForEveryClient() throws Exception {
-    alice.ok("POST", "/v1/owners/project:a/key", "{}");
-    String twofold = alice.ok("POST", BOX, "{\"double\":true}").string("id");
-    KeyClient.Key key = new KeyClient.Key("hpc", "project:a", twofold, 1);
+    alice.ok("POST", "/v1/owners/" + owner + "/key", "{}");
+    String twofold = alice.ok("POST", box, "{\"double\":true}").string("id");
+    KeyClient.Key key = new KeyClient.Key(service, owner, twofold, 1);
     try (KeyClient one = client(token("{}").string("token"));
         KeyClient two = client(token("{}").string("token"))) {
       byte[] first = read(one, key);
       assertEquals(32, first.length);
       assertArrayEquals(first, read(two, key));
-      alice.ok("POST", "/v1/owners/project:a/key/versions/1/retire", "{}");
+      alice.ok("POST", "/v1/owners/" + owner + "/key/versions/1/retire", "{}");
       assertNotNull(withdrawnWithin(20_000), "the owner's administrator takes it back");
     }
   }

@@ -1,0 +1,480 @@
+package io.coffer.tree;
+
+import io.coffer.format.FormatException;
+import io.coffer.format.fscrypt.ContentsMode;
+import io.coffer.format.fscrypt.FscryptContext;
+import io.coffer.format.fscrypt.FscryptMasterKey;
+import io.coffer.format.fscrypt.FscryptNames;
+import io.coffer.format.fscrypt.FscryptPolicy;
+import io.coffer.format.fscrypt.FscryptStoredAttributes;
+import io.coffer.format.fscrypt.FscryptStoredName;
+import io.coffer.format.fscrypt.FscryptSymlinks;
+import io.coffer.keys.FscryptVolume;
+import io.coffer.posix.Errno;
+import io.coffer.posix.ErrnoException;
+import io.coffer.posix.FileStatus;
+import io.coffer.posix.Flags;
+import io.coffer.store.Store;
+import io.coffer.store.StoreDirectory;
+import io.coffer.store.StoreFile;
+import io.coffer.tree.CheckReport.Place;
+import io.coffer.tree.Finding.Kind;
+import io.coffer.tree.Finding.Severity;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Set;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Looks at all that a volume with fscrypt policies stores beside contents, and tells what does not
+ * fit: contexts, sizes, names, links. It needs no key; with keys it deciphers names and targets
+ * too. Contents are not authenticated in this format, so that there is nothing in them to check:
+ * what a program that knows nothing of the format has done to them shows in the sizes.
+ *
+ * <p>With repair it removes what a crash left half-made, gives empty directories a new context, and
+ * makes sizes agree with the contents that are there. It never overwrites a byte of contents.
+ * Nothing else should write to the volume meanwhile.
+ */
+public final class FscryptCheck {
+  private static final int LARGEST_SIDECAR = 4096;
+  private static final int CIPHER_BLOCK = 16;
+  private static final byte[] CONTEXT = FscryptStoredAttributes.contextName();
+  private static final byte[] SIZE = FscryptStoredAttributes.sizeName();
+
+  private final FscryptVolume volume;
+  private final List<FscryptMasterKey> keys;
+  private final boolean repair;
+  private final CheckReport report;
+  private final Set<String> unknownKeys = new HashSet<>();
+
+  private FscryptCheck(
+      FscryptVolume volume,
+      List<FscryptMasterKey> keys,
+      boolean repair,
+      VolumeCheck.Listener listener) {
+    this.volume = volume;
+    this.keys = keys;
+    this.repair = repair;
+    this.report = new CheckReport(listener);
+  }
+
+  /**
+   * Checks a volume.
+   *
+   * @param volume its metadata
+   * @param keys with which names are deciphered; may be empty
+   * @param repair mend what can be mended
+   * @return without bytes of contents
+   * @throws ErrnoException if the root directory cannot be read at all
+   */
+  public static VolumeCheck.Summary run(
+      Store store,
+      FscryptVolume volume,
+      List<FscryptMasterKey> keys,
+      boolean repair,
+      VolumeCheck.Listener listener)
+      throws ErrnoException {
+    var check = new FscryptCheck(volume, keys, repair, listener);
+    check.directory(store.root(), new Place(null, new byte[0], new byte[0]), null);
+    return check.report.summary();
+  }
+
+  private @Nullable FscryptMasterKey key(FscryptPolicy policy) {
+    return keys.stream().filter(key -> key.isFor(policy)).findFirst().orElse(null);
+  }
+
+  // Directories.
+
+  /** {@code parent} is null where names are plain. */
+  private void directory(StoreDirectory directory, Place place, @Nullable FscryptPolicy parent)
+      throws ErrnoException {
+    report.directories.incrementAndGet();
+    List<byte[]> names = namesIn(directory);
+    boolean isRoot = place.parent() == null;
+    FscryptContext context = contextOf(directory, place, parent, names);
+    FscryptPolicy policy = context == null ? parent : context.policy();
+    FscryptMasterKey key = context == null ? null : key(context.policy());
+    try (FscryptNames codec = key == null || context == null ? null : key.names(context)) {
+      var sidecars = new TreeMap<byte[], Boolean>(Arrays::compareUnsigned);
+      var plainNames = new TreeMap<byte[], byte[]>(Arrays::compareUnsigned);
+      var internal = new ArrayList<byte[]>();
+      for (byte[] name : names) {
+        if (isRoot && isMetadata(name)) {
+          metadata(directory, name, place);
+        } else if (policy == null) {
+          if (FscryptStoredName.isTemporary(name)) {
+            internal.add(name);
+          } else {
+            entry(directory, name, new Place(place, name, name), null);
+          }
+        } else if (FscryptStoredName.isInternal(name)) {
+          internal.add(name);
+        } else {
+          byte[] plain = checkName(directory, name, place, codec);
+          if (FscryptStoredName.isLong(name)) {
+            sidecars.put(FscryptStoredName.sidecarOf(name), true);
+          }
+          byte[] twin = plain == null ? null : plainNames.putIfAbsent(plain, name);
+          if (twin != null) {
+            report.error(
+                Kind.DUPLICATE_NAME,
+                new Place(place, name, plain),
+                "deciphers to the same name as " + CheckReport.text(twin));
+          }
+          entry(directory, name, new Place(place, name, plain), policy);
+        }
+      }
+      for (byte[] name : internal) {
+        if (!sidecars.containsKey(name)) {
+          leftover(directory, name, new Place(place, name, null));
+        }
+      }
+    }
+  }
+
+  private static List<byte[]> namesIn(StoreDirectory directory) throws ErrnoException {
+    var names = new ArrayList<byte[]>();
+    try (var listing = directory.list()) {
+      while (listing.next()) {
+        byte[] name = listing.name();
+        boolean dots = name[0] == '.' && (name.length == 1 || (name.length == 2 && name[1] == '.'));
+        if (!dots) {
+          names.add(name);
+        }
+      }
+    }
+    return names;
+  }
+
+  private static boolean isMetadata(byte[] name) {
+    String text = new String(name, StandardCharsets.ISO_8859_1);
+    return text.equals(FscryptVolume.FILE_NAME) || text.startsWith(FscryptVolume.FILE_NAME + ".");
+  }
+
+  private void metadata(StoreDirectory root, byte[] name, Place place) {
+    String text = new String(name, StandardCharsets.ISO_8859_1);
+    if (text.equals(FscryptVolume.FILE_NAME + ".tmp")) {
+      remove(
+          root,
+          name,
+          new Place(place, name, null),
+          Kind.LEFTOVER_TEMPORARY,
+          "was being written when a change of protectors was killed");
+    }
+  }
+
+  private @Nullable FscryptContext contextOf(
+      StoreDirectory directory, Place place, @Nullable FscryptPolicy parent, List<byte[]> names)
+      throws ErrnoException {
+    byte[] stored = directory.getXattr(StoreDirectory.SELF, CONTEXT);
+    Kind kind = Kind.MISSING_CONTEXT;
+    String fault = "it has no encryption context, though its directory has one";
+    if (stored == null && parent == null) {
+      return null;
+    }
+    if (stored != null) {
+      try {
+        FscryptContext context = FscryptStoredAttributes.context(stored);
+        checkPolicy(context.policy(), parent, place);
+        return context;
+      } catch (FormatException e) {
+        kind = Kind.DAMAGED_CONTEXT;
+        fault = String.valueOf(e.getMessage());
+      }
+    }
+    boolean empty = names.stream().allMatch(FscryptStoredName::isInternal);
+    if (parent == null || !empty) {
+      report.error(
+          kind,
+          place,
+          fault
+              + "; the names in it cannot be deciphered. Put the attribute user.fscrypt.auth back"
+              + " from a backup (getfattr, setfattr)");
+      return null;
+    }
+    FscryptContext fresh = FscryptContext.of(parent);
+    mend(
+        Severity.ERROR,
+        kind,
+        place,
+        fault + "; the directory is empty",
+        "given a new one",
+        () -> {
+          byte[] value = FscryptStoredAttributes.context(fresh);
+          directory.setXattr(StoreDirectory.SELF, CONTEXT, value, 0);
+          directory.sync();
+        });
+    return repair ? fresh : null;
+  }
+
+  private void checkPolicy(FscryptPolicy policy, @Nullable FscryptPolicy parent, Place place) {
+    if (parent != null && !policy.equals(parent)) {
+      report.error(
+          Kind.FOREIGN_POLICY,
+          place,
+          "its policy is not that of its directory; it was put here without Coffer. Move it back");
+    }
+    String identifier = HexFormat.of().formatHex(policy.masterKeyIdentifier());
+    if (parent == null && volume.key(identifier) == null && unknownKeys.add(identifier)) {
+      report.add(
+          Severity.NOTE,
+          Kind.UNKNOWN_KEY,
+          place,
+          "no protector of the volume opens its key " + identifier,
+          false,
+          false);
+    }
+  }
+
+  // Names.
+
+  private byte @Nullable [] checkName(
+      StoreDirectory directory, byte[] name, Place parent, @Nullable FscryptNames codec) {
+    Place place = new Place(parent, name, null);
+    try {
+      if (!FscryptStoredName.isLong(name)) {
+        FscryptStoredName.decode(name);
+        return codec == null ? null : codec.decode(name);
+      }
+      byte[] ciphertext = readSmall(directory, FscryptStoredName.sidecarOf(name));
+      FscryptStoredName.check(name, ciphertext);
+      return codec == null ? null : codec.decodeLong(name, ciphertext);
+    } catch (FormatException e) {
+      report.error(
+          Kind.DAMAGED_NAME,
+          place,
+          e.getMessage() + "; it was made or renamed without Coffer, and is not shown");
+    } catch (ErrnoException e) {
+      if (e.errno() == Errno.ENOENT) {
+        report.error(
+            Kind.MISSING_SIDECAR,
+            place,
+            "the file "
+                + CheckReport.text(FscryptStoredName.sidecarOf(name))
+                + " with its long name is missing. Put it back from a backup; the contents are not"
+                + " lost");
+      } else {
+        report.unreadable(place, e);
+      }
+    }
+    return null;
+  }
+
+  private static byte[] readSmall(StoreDirectory directory, byte[] name) throws ErrnoException {
+    try (Arena arena = Arena.ofConfined();
+        StoreFile file = directory.openFile(name, Flags.O_RDONLY, 0)) {
+      MemorySegment buffer = arena.allocate(LARGEST_SIDECAR);
+      int read = file.read(buffer, 0, LARGEST_SIDECAR, 0);
+      return buffer.asSlice(0, read).toArray(ValueLayout.JAVA_BYTE);
+    }
+  }
+
+  // Entries.
+
+  private void entry(
+      StoreDirectory directory, byte[] name, Place place, @Nullable FscryptPolicy policy) {
+    try {
+      FileStatus status = directory.status(name);
+      switch (status.type()) {
+        case FileStatus.TYPE_DIRECTORY -> {
+          try (StoreDirectory child = directory.openDirectory(name)) {
+            directory(child, place, policy);
+          }
+        }
+        case FileStatus.TYPE_REGULAR -> {
+          report.files.incrementAndGet();
+          if (policy != null) {
+            file(directory, name, place, status, policy);
+          }
+        }
+        case FileStatus.TYPE_SYMLINK -> {
+          report.symlinks.incrementAndGet();
+          if (policy != null) {
+            symlink(directory.readLink(name), place, policy);
+          }
+        }
+        default -> report.others.incrementAndGet();
+      }
+    } catch (ErrnoException e) {
+      report.unreadable(place, e);
+    }
+    report.progress();
+  }
+
+  private void file(
+      StoreDirectory directory, byte[] name, Place place, FileStatus status, FscryptPolicy policy)
+      throws ErrnoException {
+    byte[] stored = directory.getXattr(name, CONTEXT);
+    if (stored == null) {
+      report.error(
+          Kind.MISSING_CONTEXT,
+          place,
+          "it has no encryption context, though its directory has one: it was made without Coffer,"
+              + " or copied without its attributes. Put user.fscrypt.auth back from a backup, or"
+              + " remove it");
+      return;
+    }
+    try {
+      checkPolicy(FscryptStoredAttributes.context(stored).policy(), policy, place);
+    } catch (FormatException e) {
+      report.error(Kind.DAMAGED_CONTEXT, place, String.valueOf(e.getMessage()));
+      return;
+    }
+    sizes(directory, name, place, status.size(), policy);
+  }
+
+  /** What holds always: the real size is there, and the stored file has all units up to it. */
+  private void sizes(
+      StoreDirectory directory, byte[] name, Place place, long stored, FscryptPolicy policy)
+      throws ErrnoException {
+    int unit = policy.dataUnitBytes();
+    long size = FscryptStoredAttributes.size(directory.getXattr(name, SIZE));
+    long needed = (Math.max(size, 0) + unit - 1) / unit * unit;
+    long roundedUp = (stored + unit - 1) / unit * unit;
+    if (size >= 0 && needed <= stored) {
+      if (stored % unit != 0) {
+        mend(
+            Severity.ERROR,
+            Kind.STRAY_CONTENTS,
+            place,
+            "the stored file has "
+                + stored
+                + " bytes, no multiple of "
+                + unit
+                + ": a program that knows nothing of the encryption has added to it; its real"
+                + " contents are all there",
+            "what was added is cut off",
+            () -> resize(directory, name, needed, size));
+      }
+      return;
+    }
+    // Whole cipher blocks of a unit that was cut can be deciphered, but not of a wide-block mode.
+    int usable = policy.contents() == ContentsMode.ADIANTUM ? unit : CIPHER_BLOCK;
+    long left = size < 0 ? roundedUp : stored / usable * usable;
+    String fault =
+        size < 0
+            ? "its attribute with the real size is missing or damaged"
+            : "the stored file has "
+                + stored
+                + " bytes, too few for a real size of "
+                + size
+                + ": a program that knows nothing of the encryption has cut it; the end is lost";
+    mend(
+        Severity.ERROR,
+        size < 0 ? Kind.DAMAGED_SIZE : Kind.CUT_CONTENTS,
+        place,
+        fault,
+        size < 0
+            ? "it is now " + left + ", the stored one, so that zeros may follow the contents"
+            : "the real size is now " + left,
+        () -> resize(directory, name, roundedUp, left));
+  }
+
+  private static void resize(StoreDirectory directory, byte[] name, long stored, long size)
+      throws ErrnoException {
+    try (StoreFile file = directory.openFile(name, Flags.O_RDWR, 0)) {
+      if (file.status().size() < stored) {
+        file.truncate(stored);
+      }
+      file.setXattr(SIZE, FscryptStoredAttributes.size(size), 0);
+      file.truncate(stored);
+      file.sync(false);
+    }
+  }
+
+  private void symlink(byte[] text, Place place, FscryptPolicy policy) {
+    try {
+      FscryptSymlinks.Stored parsed = FscryptSymlinks.parse(text);
+      checkPolicy(parsed.context().policy(), policy, place);
+      FscryptMasterKey key = key(parsed.context().policy());
+      if (key != null) {
+        try (FscryptSymlinks link = key.symlink(parsed.context())) {
+          link.decrypt(parsed.target());
+        }
+      }
+    } catch (FormatException e) {
+      report.error(Kind.DAMAGED_SYMLINK, place, String.valueOf(e.getMessage()));
+    }
+  }
+
+  // Leftovers.
+
+  private void leftover(StoreDirectory directory, byte[] name, Place place) {
+    if (FscryptStoredName.isTemporary(name)) {
+      String what = "was being prepared or removed when the writer stopped";
+      remove(directory, name, place, Kind.LEFTOVER_TEMPORARY, what);
+    } else if (isSidecar(name)) {
+      String what = "belongs to a long name of which there is no entry";
+      remove(directory, name, place, Kind.ORPHANED_SIDECAR, what);
+    } else {
+      report.error(
+          Kind.DAMAGED_NAME,
+          place,
+          "it was made or renamed without Coffer, and is not shown; look at it and remove it");
+    }
+  }
+
+  private static boolean isSidecar(byte[] name) {
+    if (name.length <= FscryptStoredName.LONG_LENGTH) {
+      return false;
+    }
+    byte[] stored = Arrays.copyOf(name, FscryptStoredName.LONG_LENGTH);
+    return !FscryptStoredName.isInternal(stored)
+        && Arrays.equals(FscryptStoredName.sidecarOf(stored), name);
+  }
+
+  private void remove(
+      StoreDirectory directory, byte[] name, Place place, Kind kind, String explanation) {
+    try {
+      if (!directory.status(name).isDirectory()) {
+        mend(Severity.NOTE, kind, place, explanation, "removed", () -> directory.unlink(name));
+        return;
+      }
+      boolean empty;
+      try (StoreDirectory child = directory.openDirectory(name)) {
+        empty = namesIn(child).isEmpty();
+      }
+      if (empty) {
+        mend(
+            Severity.NOTE,
+            kind,
+            place,
+            explanation,
+            "removed",
+            () -> directory.removeDirectory(name));
+      } else {
+        String look = ", but holds entries; look at it before you remove it";
+        report.error(kind, place, explanation + look);
+      }
+    } catch (ErrnoException e) {
+      report.unreadable(place, e);
+    }
+  }
+
+  private interface Repair {
+    void run() throws ErrnoException;
+  }
+
+  private void mend(
+      Severity severity, Kind kind, Place place, String explanation, String done, Repair mending) {
+    if (!repair) {
+      report.add(severity, kind, place, explanation, true, false);
+      return;
+    }
+    try {
+      mending.run();
+      report.add(severity, kind, place, explanation + "; " + done, true, true);
+    } catch (ErrnoException e) {
+      String reason = explanation + "; cannot be mended: " + e.getMessage();
+      report.add(severity, kind, place, reason, true, false);
+    }
+  }
+}
