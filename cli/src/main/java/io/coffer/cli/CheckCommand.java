@@ -149,7 +149,8 @@ final class CheckCommand extends BaseCommand {
   }
 
   /** The volume for this process alone; null where nothing can be locked or written. */
-  private @Nullable VolumeLease alone(Store store, byte[] lockFile) throws CommandException {
+  private @Nullable VolumeLease alone(Store store, byte @Nullable [] lockFile)
+      throws CommandException {
     try {
       return VolumeLease.take(store, lockFile, true);
     } catch (VolumeLease.HeldException e) {

@@ -111,6 +111,8 @@ public final class CofferCommand implements Runnable {
     commands.put("info", () -> new InfoCommand(ui));
     commands.put("check", () -> new CheckCommand(ui));
     commands.put("inspect", () -> new InspectCommand(ui));
+    commands.put("export", () -> new ExportCommand(ui));
+    commands.put("import", () -> new ImportCommand(ui));
     commands.put("encrypt", () -> new EncryptCommand(ui));
     commands.put("decrypt", () -> new DecryptCommand(ui));
     commands.put("speed", () -> new SpeedCommand(ui));

@@ -4,6 +4,7 @@ import io.coffer.keys.FscryptVolume;
 import io.coffer.keys.VolumeException;
 import java.io.IOException;
 import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A volume of the format fscrypt.
@@ -17,6 +18,22 @@ record PolicyVolume(Path directory, FscryptVolume keys) {
     return FscryptVolume.isIn(directory)
         ? new PolicyVolume(directory, FscryptVolume.open(directory))
         : TreeClient.at(directory).volume();
+  }
+
+  /** Where a directory is stored that may be in a mounted view; itself if it is in none. */
+  static Path stored(Path directory) throws CommandException, VolumeException, IOException {
+    TreeClient client = TreeClient.find(directory);
+    return client == null ? directory.toRealPath() : client.stored();
+  }
+
+  /** The volume around a stored directory, or null. */
+  static @Nullable PolicyVolume around(Path stored) throws VolumeException, IOException {
+    for (Path at = stored.toRealPath(); at != null; at = at.getParent()) {
+      if (FscryptVolume.isIn(at)) {
+        return new PolicyVolume(at, FscryptVolume.open(at));
+      }
+    }
+    return null;
   }
 
   /** Replaces what the volume keeps of its master keys. */

@@ -72,6 +72,18 @@ final class TreeClient {
 
   /** Finds the view that a path is in. */
   static TreeClient at(Path path) throws CommandException, IOException {
+    TreeClient client = find(path);
+    if (client == null) {
+      throw new CommandException(
+          ExitCode.USAGE,
+          path + " is in no mounted view of a volume with policies",
+          "coffer mount --help");
+    }
+    return client;
+  }
+
+  /** Finds the view that a path is in; null if it is in none. */
+  static @Nullable TreeClient find(Path path) throws CommandException, IOException {
     if (!Files.exists(path, LinkOption.NOFOLLOW_LINKS)) {
       throw new CommandException(ExitCode.USAGE, path + " does not exist");
     }
@@ -97,10 +109,7 @@ final class TreeClient {
       }
     }
     if (!view) {
-      throw new CommandException(
-          ExitCode.USAGE,
-          path + " is in no mounted view of a volume with policies",
-          "coffer mount --help");
+      return null;
     }
     Path below = Path.of(inside).resolve(point.relativize(real).toString());
     return new TreeClient(path, point, below.toString().substring(1), socketOf(path, real));
@@ -181,6 +190,13 @@ final class TreeClient {
     return new PolicyVolume(
         directory == null ? file : directory,
         FscryptVolume.parse(metadata.getBytes(StandardCharsets.UTF_8)));
+  }
+
+  /** Where the path is stored. */
+  Path stored() throws CommandException, VolumeException, IOException {
+    Map<String, Object> answer = ask(Map.of("op", "stored", "path", hexPath()), null);
+    byte[] below = HexFormat.of().parseHex(String.valueOf(answer.get("path")));
+    return volume().directory().resolve(new String(below, StandardCharsets.UTF_8));
   }
 
   /** Gives a key; returns its identifier. */

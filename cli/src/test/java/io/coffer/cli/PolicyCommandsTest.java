@@ -273,6 +273,51 @@ class PolicyCommandsTest {
   }
 
   @Test
+  void aLockedTreeIsExportedAndOpensWhereItIsImported() throws IOException {
+    ok("mount", "--password-file", password, volume, view);
+    Path tree = Files.createDirectory(view.resolve("tree"));
+    ok("policy", "set", tree);
+    Files.writeString(tree.resolve("file"), "text");
+    Files.createDirectory(tree.resolve("below"));
+    ok("lock", view);
+    Path archive = temporary.resolve("tree.tar");
+    ok("export", tree, archive);
+    assertEquals(1, Run.coffer("export", tree, archive).exitCode());
+    Path plain = Files.createDirectory(view.resolve("plain"));
+    assertEquals(1, Run.coffer("export", plain, temporary.resolve("none.tar")).exitCode());
+    assertFalse(Files.exists(temporary.resolve("none.tar")));
+
+    // Into the same volume, through the view; there is one of that name.
+    assertEquals(11, Run.coffer("import", archive, view).exitCode());
+    assertEquals(1, Run.coffer("import", "--name", "x/y", archive, view).exitCode());
+    assertEquals(1, Run.coffer("import", archive, tree).exitCode());
+    ok("import", "--name", "again", archive, view);
+    ok("unlock", "--password-file", password, view.resolve("again"));
+    assertEquals("text", Files.readString(view.resolve("again").resolve("file")));
+    ok("unmount", view);
+
+    // Into a new directory, which becomes a volume.
+    Path other = temporary.resolve("other");
+    ok("import", archive, other);
+    ok("mount", "--password-file", password, other, view);
+    assertEquals("text", Files.readString(view.resolve("tree").resolve("file")));
+    ok("unmount", view);
+
+    // A whole volume, through a pipe; damaged on the way.
+    Run piped = ok("export", volume, "-");
+    assertTrue(piped.out().contains("volume/"));
+    assertEquals(
+        11, Run.cofferWithInput(piped.out(), "import", "-", temporary.resolve("new")).exitCode());
+    assertFalse(Files.exists(temporary.resolve("new")));
+    Path whole = temporary.resolve("whole.tar");
+    ok("export", volume, whole);
+    Path restored = Files.createDirectory(temporary.resolve("restored"));
+    ok("import", "--name", "volume", whole, restored);
+    assertTrue(ok("check", restored.resolve("volume")).out().contains("No problems"));
+    assertEquals(6, Run.coffer("import", archive, temporary).exitCode());
+  }
+
+  @Test
   void everythingIsEncryptedForTestsIfThatIsWanted() throws IOException {
     ok("mount", "--test-dummy-encryption", volume, view);
     Files.writeString(view.resolve("file"), "text");

@@ -25,7 +25,7 @@ public record Argon2Cost(int memoryKib, int passes, int lanes) {
   /** The most passes. */
   public static final int MAX_PASSES = 100;
 
-  private static final int MAX_LANES = 64;
+  private static final int MAX_LANES = 255;
 
   /** Throws IllegalArgumentException, with a sentence for a user, if it is too little or much. */
   public Argon2Cost {

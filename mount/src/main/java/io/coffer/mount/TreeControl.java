@@ -50,6 +50,7 @@ import tools.jackson.core.json.JsonFactory;
  * op         members                                              answer
  * status     path                                                 encrypted, contents, names,
  *                                                                 padding, identifier, status
+ * stored     path                                                 path, as it is stored
  * keys                                                            keys
  * unlock     secret                                               identifier
  * lock       identifier, everybody, strict                        otherUsers, busyFiles
@@ -286,6 +287,10 @@ final class TreeControl implements AutoCloseable {
       case "status" -> {
         TreeState state = files.tree(hex(request, "path"));
         yield object(json -> writeTree(json, state));
+      }
+      case "stored" -> {
+        byte[] stored = files.encryptPath(hex(request, "path"));
+        yield object(json -> json.writeStringProperty("path", HexFormat.of().formatHex(stored)));
       }
       case "keys" -> object(json -> writeKeys(json, user, master));
       case "unlock" -> {

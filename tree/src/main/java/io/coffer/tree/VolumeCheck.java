@@ -21,12 +21,9 @@ import io.coffer.vfs.QuietBlock;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.ExecutorService;
@@ -421,7 +418,8 @@ public final class VolumeCheck {
         } catch (ErrnoException e) {
           report.unreadable(place, e);
         } catch (RuntimeException e) {
-          report.add(Severity.SKIPPED, Kind.UNREADABLE, place, "cannot be read: " + e, false, false);
+          report.add(
+              Severity.SKIPPED, Kind.UNREADABLE, place, "cannot be read: " + e, false, false);
         } finally {
           open.release();
         }
@@ -534,7 +532,10 @@ public final class VolumeCheck {
     try {
       format.openXattrValue(value);
     } catch (FormatException e) {
-      report.error(Kind.DAMAGED_XATTR, place, "attribute " + CheckReport.text(plain) + ": " + e.getMessage());
+      report.error(
+          Kind.DAMAGED_XATTR,
+          place,
+          "attribute " + CheckReport.text(plain) + ": " + e.getMessage());
     }
   }
 
