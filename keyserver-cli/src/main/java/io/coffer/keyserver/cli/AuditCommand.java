@@ -49,7 +49,7 @@ final class AuditCommand extends Commands.Group {
     return 0;
   }
 
-  private static AuditLog.Head parse(String text) throws Failure {
+  static AuditLog.Head parse(String text) throws Failure {
     if (!text.matches("[0-9]{1,18}:[0-9a-f]{64}")) {
       throw new Failure(
           Failure.USAGE, "'" + text + "' is no end of a log", "Give what 'verify' printed.");

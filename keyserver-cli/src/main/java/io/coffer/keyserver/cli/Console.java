@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
  * secrets at the terminal, without echo, or from a file.
  */
 record Console(PrintStream out, PrintStream err) {
-  private static final int MAX_SECRET_BYTES = 2048;
+  private static final int MAX_SECRET_BYTES = 16 << 10;
 
   static Console standard() {
     return new Console(

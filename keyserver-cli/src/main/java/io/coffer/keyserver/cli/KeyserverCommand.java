@@ -1,6 +1,7 @@
 package io.coffer.keyserver.cli;
 
 import io.coffer.crypto.SecretBytes;
+import io.coffer.keyserver.audit.AuditLog;
 import io.coffer.keyserver.ca.DurableFiles;
 import io.coffer.keyserver.ca.Pem;
 import io.coffer.keyserver.ca.Profile;
@@ -11,6 +12,7 @@ import io.coffer.keyserver.seal.SealException;
 import io.coffer.keyserver.seal.Share;
 import io.coffer.keyserver.server.KeyServer;
 import io.coffer.keyserver.server.Limits;
+import io.coffer.keyserver.server.ServerBackup;
 import io.coffer.keyserver.server.ServerHome;
 import java.io.IOException;
 import java.net.URI;
@@ -186,13 +188,7 @@ final class KeyserverCommand extends Commands.Group {
   /** The passphrase of the server that was made; of no use for one with a quorum. */
   private SecretBytes make(InitOptions options, @Nullable Path passphraseFile, Path directory)
       throws IOException, Failure {
-    Matcher listen = LISTEN.matcher(options.listen);
-    if (!listen.matches() || Integer.parseInt(listen.group(2)) > 65535) {
-      throw new Failure(
-          Failure.USAGE,
-          "'" + options.listen + "' is nothing to listen on",
-          "Write ADDRESS:PORT, for example 127.0.0.1:7450.");
-    }
+    ServerHome.Listen listen = listen(options.listen);
     ServerHome.Opening opening;
     SecretBytes passphrase = null;
     if (options.quorum != null) {
@@ -212,8 +208,8 @@ final class KeyserverCommand extends Commands.Group {
       List<Share> shares =
           ServerHome.init(
               directory,
-              listen.group(1),
-              Integer.parseInt(listen.group(2)),
+              listen.host(),
+              listen.port(),
               new LinkedHashSet<>(options.hosts == null ? List.of() : options.hosts),
               opening,
               Clock.systemUTC());
@@ -365,7 +361,18 @@ final class KeyserverCommand extends Commands.Group {
         "Have a token issued that lets a node read keys in your name.",
         "",
         "Give your certificate with --cert. The token is written to FILE, which only you may read;"
-            + " its id, by which it can be revoked, is printed."
+            + " its id, by which it can be revoked, is printed.",
+        "",
+        "With --login the token is issued to the holder of a credential of elsewhere, and bound to"
+            + " the certificate that shows it."
+      },
+      footer = {
+        "",
+        "Examples:",
+        "  coffer keyserver token --cert alice.pem --for endpoint:node1 --id ID --out token keys",
+        "  munge --string='coffer endpoint:node1' --restrict-uid=0 |",
+        "    coffer keyserver token --cert node1.pem --login munge --credential-file - \\",
+        "      --out token keys"
       })
   int token(
       @Option(names = "--for", paramLabel = "IDENTITY", description = "Only for this node.")
@@ -387,19 +394,45 @@ final class KeyserverCommand extends Commands.Group {
               defaultValue = "0",
               description = "Seconds up to which the node may renew it.")
           int renewable,
+      @Option(
+              names = "--login",
+              paramLabel = "KIND",
+              description = "Show a credential: munge, oidc or keystone.")
+          @Nullable String login,
+      @Option(
+              names = "--credential-file",
+              paramLabel = "FILE",
+              description = "The credential, on the first line of FILE, '-' for stdin.")
+          @Nullable Path credentialFile,
       @Option(names = "--out", paramLabel = "FILE", required = true, description = "Where to.")
           Path out,
       @Mixin Remote remote)
       throws IOException, Failure, JsonException {
+    if ((login == null) != (credentialFile == null) || (login != null && presenter != null)) {
+      throw new Failure(
+          Failure.USAGE,
+          "--login and --credential-file belong together, and leave no choice of --for",
+          "The token is bound to the certificate that shows the credential.");
+    }
+    JsonObject request =
+        new JsonObject()
+            .put("keys", keys == null ? List.of() : keys)
+            .put("seconds", seconds)
+            .put("renewable_seconds", renewable);
+    if (credentialFile == null) {
+      request.put("presenter", presenter);
+    } else {
+      try (SecretBytes credential = console().secret(credentialFile, "", false)) {
+        request
+            .put("kind", login)
+            .put(
+                "credential",
+                credential.<String, RuntimeException>read(
+                    text -> new String(text, java.nio.charset.StandardCharsets.US_ASCII)));
+      }
+    }
     JsonObject answer =
-        remote.send(
-            "POST",
-            "/v1/tokens",
-            new JsonObject()
-                .put("presenter", presenter)
-                .put("keys", keys == null ? List.of() : keys)
-                .put("seconds", seconds)
-                .put("renewable_seconds", renewable));
+        remote.send("POST", login == null ? "/v1/tokens" : "/v1/tokens/exchange", request);
     DurableFiles.writePrivate(
         out, answer.string("token").getBytes(java.nio.charset.StandardCharsets.US_ASCII));
     console().out().println(answer.string("id"));
@@ -431,6 +464,106 @@ final class KeyserverCommand extends Commands.Group {
     console().out().println(sealed ? "sealed" : "open");
     console().err().println("  you are " + status.string("you"));
     return sealed ? Failure.OTHER : 0;
+  }
+
+  @Command(
+      name = "backup",
+      mixinStandardHelpOptions = true,
+      description = {
+        "Take a backup of the key server in DIR, which may be running, into the new directory TO.",
+        "",
+        "The audit log is verified, and copied up to a signed entry. Its end is printed as"
+            + " NUMBER:HASH; keep that elsewhere, 'restore --head' and 'audit verify --head'"
+            + " compare with it. The backup holds the same private keys as DIR: keep it as safe."
+      },
+      footer = {"", "Example:", "  coffer keyserver backup keys /backup/keys-monday"})
+  int backup(
+      @Parameters(paramLabel = "DIR", description = "The server's directory.") Path directory,
+      @Parameters(paramLabel = "TO", description = "A new or empty directory.") Path target)
+      throws IOException {
+    AuditLog.Head head = ServerBackup.backUp(ServerHome.open(directory), target, Clock.systemUTC());
+    console().out().println(head);
+    console().say("took a backup into " + target);
+    return 0;
+  }
+
+  @Command(
+      name = "restore",
+      mixinStandardHelpOptions = true,
+      description = {
+        "Make the directory of a key server from a backup.",
+        "",
+        "Every file is compared with the backup's manifest and the audit log is verified. With the"
+            + " passphrase every record is opened and compared with the store's ledger, too;"
+            + " without it that happens when the server is first opened. On a machine with another"
+            + " name issue a new server certificate: coffer ca issue --host NAME DIR/ca"
+            + " server:server.",
+        "",
+        "What was revoked or rotated after the backup is as it was before: do that again."
+      },
+      footer = {
+        "",
+        "Example:",
+        "  coffer keyserver restore --head 4711:8f... /backup/keys-monday keys"
+      })
+  int restore(
+      @Option(
+              names = "--head",
+              paramLabel = "NUMBER:HASH",
+              description = "An end of the audit log that was noted; the backup must contain it.")
+          @Nullable String earlier,
+      @Option(
+              names = "--listen",
+              paramLabel = "ADDRESS:PORT",
+              description = "Where the restored server listens (default: where the old one did).")
+          @Nullable String listen,
+      @Option(
+              names = "--passphrase-file",
+              paramLabel = "FILE",
+              description =
+                  "Take the passphrase from the first line of FILE and check the records.")
+          @Nullable Path passphraseFile,
+      @Parameters(paramLabel = "FROM", description = "The backup.") Path backup,
+      @Parameters(paramLabel = "DIR", description = "A new or empty directory.") Path directory)
+      throws IOException, Failure, SealException {
+    AuditLog.Head wanted = earlier == null ? null : AuditCommand.parse(earlier);
+    ServerHome.Listen where = listen == null ? null : listen(listen);
+    ServerBackup.Restored restored;
+    try (SecretBytes passphrase =
+        passphraseFile == null
+            ? SecretBytes.take(new byte[0])
+            : console().secret(passphraseFile, "", false)) {
+      restored =
+          ServerBackup.restore(
+              backup,
+              directory,
+              passphraseFile == null ? null : passphrase,
+              wanted,
+              where,
+              Clock.systemUTC());
+    }
+    console()
+        .say(
+            "restored the backup of "
+                + restored.time()
+                + " to "
+                + directory
+                + (restored.records() < 0
+                    ? ""
+                    : "; its " + restored.records() + " records match their ledger"));
+    console().err().println("  Start it with 'coffer keyserver run " + directory + "'.");
+    return 0;
+  }
+
+  private static ServerHome.Listen listen(String text) throws Failure {
+    Matcher listen = LISTEN.matcher(text);
+    if (!listen.matches() || Integer.parseInt(listen.group(2)) > 65535) {
+      throw new Failure(
+          Failure.USAGE,
+          "'" + text + "' is nothing to listen on",
+          "Write ADDRESS:PORT, for example 127.0.0.1:7450.");
+    }
+    return new ServerHome.Listen(listen.group(1), Integer.parseInt(listen.group(2)));
   }
 
   @Command(

@@ -139,6 +139,51 @@ class CommandsTest {
       Ran asAlice = run("keyserver", "seal", "--cert", directory.resolve("alice.pem"), home);
       assertEquals(12, asAlice.exit());
       assertTrue(asAlice.err().contains("only an operator"), asAlice.err());
+      Ran backup = run("keyserver", "backup", home, directory.resolve("backup"));
+      assertEquals(0, backup.exit(), backup.err());
+      Ran restored =
+          run(
+              "keyserver",
+              "restore",
+              "--head",
+              backup.out().strip(),
+              "--listen",
+              "127.0.0.1:7",
+              "--passphrase-file",
+              passphrase,
+              directory.resolve("backup"),
+              directory.resolve("elsewhere"));
+      assertEquals(0, restored.exit(), restored.err());
+      assertTrue(restored.err().contains("match their ledger"), restored.err());
+      assertTrue(Files.readString(directory.resolve("elsewhere/server.json")).contains(":7"));
+      Ran twice =
+          run("keyserver", "restore", directory.resolve("backup"), directory.resolve("elsewhere"));
+      assertEquals(11, twice.exit());
+      assertTrue(twice.err().contains("is not empty"), twice.err());
+      Ran unlike =
+          run(
+              "keyserver",
+              "restore",
+              "--passphrase-file",
+              wrong,
+              directory.resolve("backup"),
+              directory.resolve("third"));
+      assertEquals(12, unlike.exit(), unlike.err());
+      Ran noLogin =
+          run(
+              "keyserver",
+              "token",
+              "--login",
+              "munge",
+              "--credential-file",
+              passphrase,
+              "--out",
+              directory.resolve("token"),
+              "--cert",
+              directory.resolve("alice.pem"),
+              home);
+      assertEquals(11, noLogin.exit());
+      assertTrue(noLogin.err().contains("logins.json"), noLogin.err());
     } finally {
       stop(server);
     }
@@ -239,6 +284,10 @@ class CommandsTest {
       {11, "keyserver", "status", directory.resolve("none")},
       {11, "audit", "verify", directory.resolve("none")},
       {1, "audit", "verify", "--head", "7", directory},
+      {11, "keyserver", "backup", directory.resolve("none"), directory.resolve("b")},
+      {11, "keyserver", "restore", directory, directory.resolve("b")},
+      {1, "keyserver", "restore", "--head", "7", directory, directory.resolve("b")},
+      {1, "keyserver", "token", "--login", "oidc", "--out", empty, home},
     };
     for (Object[] mistake : mistakes) {
       Object[] words = java.util.Arrays.copyOfRange(mistake, 1, mistake.length);

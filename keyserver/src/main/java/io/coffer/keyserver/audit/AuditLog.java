@@ -162,6 +162,38 @@ public final class AuditLog implements AutoCloseable {
     return verifier.head();
   }
 
+  /**
+   * Copies a log that may be being written, up to its last signed entry, and verifies it while
+   * doing so.
+   *
+   * @param target must not exist
+   * @return where the copy ends
+   * @throws AuditException that names the first wrong line
+   */
+  public static Head copy(Path file, PublicKey publicKey, Path target) throws IOException {
+    Files.createFile(
+        target, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
+    Verifier verifier = new Verifier(publicKey);
+    Head head = verifier.head();
+    try (InputStream in = new BufferedInputStream(Files.newInputStream(file), 1 << 16);
+        RandomAccessFile out = new RandomAccessFile(target.toFile(), "rw")) {
+      ByteArrayOutputStream unsigned = new ByteArrayOutputStream();
+      byte[] line;
+      while ((line = readLine(in)) != null) {
+        verifier.check(line);
+        unsigned.writeBytes(line);
+        unsigned.write('\n');
+        if (verifier.unsigned == 0) {
+          out.write(unsigned.toByteArray());
+          unsigned.reset();
+          head = verifier.head();
+        }
+      }
+      out.getFD().sync();
+    }
+    return head;
+  }
+
   /** Where the log ends now. */
   public Head head() {
     return head;

@@ -60,7 +60,7 @@ public final class Keys {
     this.grace = grace;
   }
 
-  private Instant now() {
+  Instant now() {
     return clock.instant().truncatedTo(ChronoUnit.SECONDS);
   }
 
@@ -68,7 +68,7 @@ public final class Keys {
     return "key/" + service + "/" + owner + "/" + id;
   }
 
-  private static String stringId(KeyName name) {
+  static String stringId(KeyName name) {
     return "string/" + name.service() + "/" + name.owner() + "/" + name.id() + "/" + name.version();
   }
 
@@ -111,7 +111,8 @@ public final class Keys {
           Names.label(name == null ? "" : name),
           Names.label(algorithm == null ? "aes" : algorithm),
           twofold,
-          key);
+          key,
+          List.of());
     }
   }
 
@@ -133,7 +134,7 @@ public final class Keys {
     return SecretBytes.random(bits / 8);
   }
 
-  private JsonObject insert(
+  JsonObject insert(
       Identity caller,
       String service,
       String owner,
@@ -141,8 +142,17 @@ public final class Keys {
       String name,
       String algorithm,
       boolean twofold,
-      SecretBytes key)
+      SecretBytes key,
+      List<Write> alongside)
       throws ProblemException, EngineException, JsonException {
+    int quota = owners.quota(owner);
+    if (!service.equals(Services.OWNERS)
+        && records.ids("key/" + service + "/" + owner + "/", "", quota).size() >= quota) {
+      throw ProblemException.conflict(
+          "the quota of " + quota + " keys in this lock box is used up",
+          "Destroy keys that are no longer needed (deleted ones count until their grace is over),"
+              + " or have an operator raise it: PUT /v1/owners/OWNER/quota.");
+    }
     JsonObject json =
         new JsonObject()
             .put("id", id)
@@ -160,9 +170,10 @@ public final class Keys {
             .put("consumers", List.of())
             .put("deleted", null)
             .put("purge", null);
-    records.commit(
-        Records.create(keyId(service, owner, id), json),
-        newString(new KeyName(service, owner, id, 1), key));
+    List<Write> writes = new ArrayList<>(alongside);
+    writes.add(Records.create(keyId(service, owner, id), json));
+    writes.add(newString(new KeyName(service, owner, id, 1), key));
+    records.commit(writes);
     return json;
   }
 
@@ -200,7 +211,8 @@ public final class Keys {
     }
     try (SecretBytes key = SecretBytes.random(DoubleKey.KEY_BYTES)) {
       // The same id for every owner key, so that two made at once are one too many.
-      return insert(caller, Services.OWNERS, owner, OWNER_KEY_ID, "owner key", "hkdf", false, key);
+      return insert(
+          caller, Services.OWNERS, owner, OWNER_KEY_ID, "owner key", "hkdf", false, key, List.of());
     }
   }
 
@@ -332,7 +344,7 @@ public final class Keys {
     }
   }
 
-  private static JsonObject activeVersion(JsonObject key, int version, String what)
+  static JsonObject activeVersion(JsonObject key, int version, String what)
       throws ProblemException, JsonException {
     for (JsonObject entry : key.objects("versions")) {
       if (entry.integer("version", 1, Integer.MAX_VALUE) == version) {
@@ -470,6 +482,12 @@ public final class Keys {
   public JsonObject delete(Identity caller, String service, String owner, String id)
       throws ProblemException, EngineException, JsonException {
     Records.Loaded loaded = live(load(caller, service, owner, id, "delete"));
+    records.commit(deletion(loaded));
+    return loaded.json();
+  }
+
+  /** Marks a key as deleted, which it may not be while it is in use. */
+  Write deletion(Records.Loaded loaded) throws ProblemException, JsonException {
     List<String> consumers = loaded.json().strings("consumers");
     if (!consumers.isEmpty()) {
       throw ProblemException.conflict(
@@ -477,8 +495,7 @@ public final class Keys {
           "Remove the consumers first, when what they encrypted is no longer needed.");
     }
     loaded.json().put("deleted", now().toString()).put("purge", now().plus(grace).toString());
-    records.commit(Records.update(loaded));
-    return loaded.json();
+    return Records.update(loaded);
   }
 
   /** Restores a deleted key. */
@@ -518,7 +535,7 @@ public final class Keys {
 
   // --- who may -----------------------------------------------------------------------------------
 
-  private void requireRole(Identity caller, String owner, String... roles)
+  void requireRole(Identity caller, String owner, String... roles)
       throws ProblemException, EngineException {
     String role = owners.role(owner, caller);
     if (role == null) {
@@ -554,8 +571,7 @@ public final class Keys {
     return false;
   }
 
-  private Records.Loaded load(
-      Identity caller, String service, String owner, String id, String right)
+  Records.Loaded load(Identity caller, String service, String owner, String id, String right)
       throws ProblemException, EngineException, JsonException {
     if (Names.service(service).equals(Services.OWNERS)) {
       throw ProblemException.badRequest(
@@ -590,7 +606,7 @@ public final class Keys {
         "Check service, owner and id; an admin of the owner can give you rights.");
   }
 
-  private static Records.Loaded live(Records.Loaded key) throws ProblemException, JsonException {
+  static Records.Loaded live(Records.Loaded key) throws ProblemException, JsonException {
     String deleted = key.json().optionalString("deleted");
     if (deleted != null) {
       throw new ProblemException(

@@ -15,6 +15,7 @@ public final class LockBoxes implements AutoCloseable {
   private final Owners owners;
   private final Keys keys;
   private final Tokens tokens;
+  private final Transfers transfers;
 
   private LockBoxes(RecordStore store, SecretBytes root, Clock clock, Duration grace) {
     this.store = store;
@@ -24,6 +25,7 @@ public final class LockBoxes implements AutoCloseable {
     this.owners = new Owners(records, clock);
     this.keys = new Keys(records, services, owners, clock, grace);
     this.tokens = new Tokens(records, clock);
+    this.transfers = new Transfers(records, services, owners, keys);
   }
 
   /** Makes the lock boxes of a new server. */
@@ -59,6 +61,10 @@ public final class LockBoxes implements AutoCloseable {
 
   public Tokens tokens() {
     return tokens;
+  }
+
+  public Transfers transfers() {
+    return transfers;
   }
 
   /** How many records there are, and the number of the last commit. */

@@ -21,6 +21,8 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Owners {
   private static final int MAX_MEMBERS = 1000;
+  private static final int MAX_QUOTA = 1_000_000;
+  private static final int DEFAULT_QUOTA = 10_000;
   static final List<String> ROLES = List.of("admin", "user", "reader");
 
   private final Records records;
@@ -111,6 +113,26 @@ public final class Owners {
     owner.json().put("members", members(request));
     records.commit(Records.update(owner));
     return owner.json();
+  }
+
+  /** Bounds how many keys an owner may have in each of its lock boxes; an operator may. */
+  public JsonObject quota(Identity caller, String name, JsonObject request)
+      throws ProblemException, EngineException, JsonException {
+    Services.requireOperator(caller);
+    request.allow("keys");
+    Records.Loaded owner = load(name);
+    owner.json().put("quota", request.integer("keys", 0, MAX_QUOTA));
+    records.commit(Records.update(owner));
+    return owner.json();
+  }
+
+  /** How many keys an owner may have in one lock box. */
+  int quota(String name) throws ProblemException, EngineException {
+    try {
+      return (int) load(name).json().integer("quota", 0, MAX_QUOTA, DEFAULT_QUOTA);
+    } catch (JsonException e) {
+      throw new IntegrityException("the record of the owner " + name + " is malformed");
+    }
   }
 
   /** An owner with its members, for those, operators and auditors. */

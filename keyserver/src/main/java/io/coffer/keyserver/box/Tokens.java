@@ -142,6 +142,56 @@ public final class Tokens {
     return shown(json).put("token", token);
   }
 
+  /**
+   * Issues a token for the holder of a credential of elsewhere, bound to whoever shows it.
+   *
+   * @param presenter who shows it, by the certificate of that serial number
+   * @param proven whose credential it is; no token outlives it, or reaches beyond its owners
+   * @param credential remembered by its SHA-256 until it expires, if it is good only once
+   * @throws ProblemException 401 if it was used before
+   */
+  public JsonObject exchange(
+      Identity presenter, BigInteger serial, Proven proven, String credential, JsonObject request)
+      throws ProblemException, EngineException, JsonException {
+    request.allow(
+        "kind", "credential", "services", "owners", "keys", "seconds", "renewable_seconds");
+    JsonObject bound =
+        new JsonObject()
+            .put("presenter", presenter.toString())
+            .put("services", request.strings("services"))
+            .put("owners", request.strings("owners"))
+            .put("keys", request.strings("keys"));
+    long left = Duration.between(clock.instant(), proven.expires()).toSeconds();
+    if (left < 1) {
+      throw new ProblemException(401, "the credential has expired", "Have a new one issued.");
+    }
+    bound.put(
+        "seconds", Math.min(left, request.integer("seconds", 1, MAX_SECONDS, DEFAULT_SECONDS)));
+    bound.put(
+        "renewable_seconds",
+        Math.min(left, request.integer("renewable_seconds", 0, MAX_RENEWABLE_SECONDS, 0)));
+    List<String> owners = bound.strings("owners");
+    if (!proven.owners().isEmpty()) {
+      if (!proven.owners().containsAll(owners)) {
+        throw ProblemException.forbidden(
+            "the credential does not reach that owner's keys",
+            "It is good for " + String.join(", ", proven.owners()) + ".");
+      }
+      bound.put("owners", owners.isEmpty() ? proven.owners() : owners);
+    }
+    if (proven.once()) {
+      String id = "used/" + hash(credential.getBytes(StandardCharsets.UTF_8));
+      JsonObject used = new JsonObject().put("expires", proven.expires().toString());
+      try {
+        records.commit(Records.create(id, used));
+      } catch (ProblemException e) {
+        throw new ProblemException(
+            401, "the credential was used before", "Have a new one issued; it is good once.");
+      }
+    }
+    return issue(proven.subject(), serial, bound);
+  }
+
   private static JsonObject shown(JsonObject json) throws JsonException {
     return new JsonObject()
         .put("id", json.string("id"))
@@ -288,6 +338,12 @@ public final class Tokens {
       if (token != null && !now().isBefore(Instant.parse(token.json().string("expires")))) {
         records.commit(Records.delete(token));
         purged++;
+      }
+    }
+    for (String id : records.ids("used/", "", Integer.MAX_VALUE)) {
+      Records.Loaded used = records.find(id);
+      if (used != null && now().isAfter(Instant.parse(used.json().string("expires")))) {
+        records.commit(Records.delete(used));
       }
     }
     return purged;

@@ -258,21 +258,60 @@ public final class SqliteEngine implements Engine {
   @Override
   public synchronized void backUp(Path file) throws EngineException {
     requireOpen();
-    if (Files.exists(file)) {
-      throw new EngineException(file + " exists already; name a new file");
+    copy(writer, file);
+  }
+
+  /**
+   * Writes a consistent copy of a store that another process may have open at the moment.
+   *
+   * @param target must not exist
+   */
+  public static void copy(Path file, Path target) throws EngineException {
+    if (!Files.exists(file)) {
+      throw new EngineException("there is no store " + file);
+    }
+    try (Connection connection = connect(file)) {
+      copy(connection, target);
+    } catch (SQLException e) {
+      throw new EngineException("cannot read the store " + file + ": " + e.getMessage(), e);
+    }
+  }
+
+  private static void copy(Connection connection, Path target) throws EngineException {
+    if (Files.exists(target)) {
+      throw new EngineException(target + " exists already; name a new file");
     }
     try {
       Files.createFile(
-          file, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
-      try (PreparedStatement statement = writer.prepareStatement("VACUUM INTO ?")) {
-        statement.setString(1, file.toAbsolutePath().toString());
+          target,
+          PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
+      try (PreparedStatement statement = connection.prepareStatement("VACUUM INTO ?")) {
+        statement.setString(1, target.toAbsolutePath().toString());
         statement.execute();
       }
-      try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+      try (FileChannel channel = FileChannel.open(target, StandardOpenOption.WRITE)) {
         channel.force(true);
       }
     } catch (SQLException | IOException e) {
-      throw new EngineException("cannot write the copy " + file + ": " + e.getMessage(), e);
+      throw new EngineException("cannot write the copy " + target + ": " + e.getMessage(), e);
+    }
+  }
+
+  /**
+   * Has SQLite compare its pages with one another.
+   *
+   * @throws EngineException if the file is damaged
+   */
+  public synchronized void check() throws EngineException {
+    requireOpen();
+    try (Statement statement = writer.createStatement();
+        ResultSet row = statement.executeQuery("PRAGMA integrity_check(1)")) {
+      String verdict = row.next() ? row.getString(1) : "no answer";
+      if (!"ok".equals(verdict)) {
+        throw new EngineException("the store is damaged: " + verdict);
+      }
+    } catch (SQLException e) {
+      throw new EngineException("the store is damaged: " + e.getMessage(), e);
     }
   }
 

@@ -5,6 +5,7 @@ import io.coffer.keyserver.audit.AuditEvent;
 import io.coffer.keyserver.audit.AuditException;
 import io.coffer.keyserver.audit.AuditLog;
 import io.coffer.keyserver.box.ProblemException;
+import io.coffer.keyserver.box.Proven;
 import io.coffer.keyserver.box.Tokens;
 import io.coffer.keyserver.ca.Identity;
 import io.coffer.keyserver.ca.Profile;
@@ -12,9 +13,12 @@ import io.coffer.keyserver.ca.TrustedAuthority;
 import io.coffer.keyserver.engine.EngineException;
 import io.coffer.keyserver.json.JsonException;
 import io.coffer.keyserver.json.JsonObject;
+import io.coffer.keyserver.login.Login;
+import io.coffer.keyserver.login.Logins;
 import io.coffer.keyserver.record.IntegrityException;
 import io.coffer.keyserver.seal.SealException;
 import io.coffer.keyserver.seal.Share;
+import io.helidon.common.buffers.DataReader;
 import io.helidon.http.HeaderNames;
 import io.helidon.http.Status;
 import io.helidon.webserver.http.Handler;
@@ -122,6 +126,7 @@ final class Api implements Handler {
   private final ServerState state;
   private final AuditLog audit;
   private final TrustedAuthority authority;
+  private final Logins logins;
   private final Limits limits;
   private final RateLimit rate;
   private final Metrics metrics = new Metrics();
@@ -129,7 +134,8 @@ final class Api implements Handler {
   private volatile boolean stopping;
   private final List<Route> routes = new ArrayList<>();
 
-  Api(ServerState state, AuditLog audit, TrustedAuthority authority, Limits limits) {
+  Api(ServerState state, AuditLog audit, TrustedAuthority authority, Logins logins, Limits limits) {
+    this.logins = logins;
     this.state = state;
     this.audit = audit;
     this.authority = authority;
@@ -139,6 +145,7 @@ final class Api implements Handler {
     serviceRoutes();
     ownerRoutes();
     keyRoutes();
+    transferRoutes();
     tokenRoutes();
   }
 
@@ -258,6 +265,12 @@ final class Api implements Handler {
         "owner.change",
         200,
         call -> state.use(b -> b.owners().change(call.who(), call.name(0), call.body())));
+    route(
+        "PUT",
+        "/v1/owners/*/quota",
+        "owner.quota",
+        200,
+        call -> state.use(b -> b.owners().quota(call.who(), call.name(0), call.body())));
     route(
         "GET",
         "/v1/owners/*/key",
@@ -396,7 +409,38 @@ final class Api implements Handler {
             state.use(b -> b.keys().restore(call.who(), call.name(0), call.name(1), call.name(2))));
   }
 
+  private void transferRoutes() {
+    route(
+        "POST",
+        "/v1/services/*/owners/*/keys/*/transfers",
+        "transfer.offer",
+        201,
+        call ->
+            state.use(b ->
+                b.transfers()
+                    .offer(call.who(), call.name(0), call.name(1), call.name(2), call.body())));
+    quietRoute(
+        "/v1/transfers", "transfer.list", call -> state.use(b -> b.transfers().list(call.who())));
+    route(
+        "POST",
+        "/v1/transfers/*/accept",
+        "transfer.accept",
+        201,
+        call -> state.use(b -> b.transfers().accept(call.who(), call.name(0))));
+    route(
+        "DELETE",
+        "/v1/transfers/*",
+        "transfer.cancel",
+        204,
+        call ->
+            state.<@Nullable Object>use(b -> {
+              b.transfers().cancel(call.who(), call.name(0));
+              return null;
+            }));
+  }
+
   private void tokenRoutes() {
+    route("POST", "/v1/tokens/exchange", "token.exchange", 201, this::exchange);
     route(
         "POST",
         "/v1/tokens",
@@ -429,6 +473,15 @@ final class Api implements Handler {
               return null;
             }));
     routes.add(new Route("POST", segments("/v1/watch"), "watch", false, 200, this::watch));
+  }
+
+  /** Checks a credential before the store is asked for anything: that may take its time. */
+  private Object exchange(Call call) throws ProblemException, EngineException, JsonException {
+    Login login = logins.find(call.body().string("kind"));
+    String credential = call.body().string("credential");
+    Proven proven = login.check(credential, call.who());
+    return state.use(
+        b -> b.tokens().exchange(call.who(), call.serial(), proven, credential, call.body()));
   }
 
   private static Object self(Call call) throws ProblemException {
@@ -666,6 +719,10 @@ final class Api implements Handler {
       tell(action, names);
       if (action.equals("key.create") && answer instanceof JsonObject made) {
         target = target + "/" + made.optionalString("id");
+      } else if (action.equals("token.exchange") && answer instanceof JsonObject issued) {
+        reason = body.optionalString("kind") + " credential of " + issued.optionalString("subject");
+      } else if (action.startsWith("transfer.") && answer instanceof JsonObject moved) {
+        reason = movement(action, moved);
       } else if (action.equals("master.grant")) {
         reason = "attested by mTLS only";
       }
@@ -690,6 +747,10 @@ final class Api implements Handler {
       status = 500;
       reason = String.valueOf(e.getMessage());
       answer = problem(new ProblemException(500, reason, "Tell an operator of this key server."));
+    } catch (DataReader.InsufficientDataAvailableException e) {
+      status = 400;
+      reason = "the request ended in its middle";
+      answer = problem(ProblemException.badRequest(reason, "Send all of it."));
     } catch (IOException | RuntimeException e) {
       LOG.log(System.Logger.Level.ERROR, "a request failed: " + action, e);
       status = 500;
@@ -727,6 +788,25 @@ final class Api implements Handler {
     } catch (UncheckedIOException e) {
       LOG.log(System.Logger.Level.DEBUG, "a client did not wait for its answer: {0}", e);
     }
+  }
+
+  /** Between which lock boxes a key goes, for the log. */
+  private static String movement(String action, JsonObject answer) throws JsonException {
+    return action.equals("transfer.offer")
+        ? "transfer "
+            + answer.string("id")
+            + " to "
+            + answer.string("to_service")
+            + "/"
+            + answer.string("to_owner")
+        : action.equals("transfer.accept")
+            ? "now "
+                + answer.string("service")
+                + "/"
+                + answer.string("owner")
+                + "/"
+                + answer.string("id")
+            : "";
   }
 
   private Identity identity(ServerRequest request) throws ProblemException {

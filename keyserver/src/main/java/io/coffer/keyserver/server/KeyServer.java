@@ -8,6 +8,7 @@ import io.coffer.keyserver.ca.Profile;
 import io.coffer.keyserver.ca.TrustedAuthority;
 import io.coffer.keyserver.engine.EngineException;
 import io.coffer.keyserver.engine.SqliteEngine;
+import io.coffer.keyserver.login.Logins;
 import io.coffer.keyserver.seal.SealException;
 import io.helidon.common.tls.Tls;
 import io.helidon.common.tls.TlsClientAuth;
@@ -62,12 +63,13 @@ public final class KeyServer implements AutoCloseable {
             Pem.readCertificate(home.certificate("server")),
             Pem.readPrivateKey(home.key("server"), "EC"),
             callers);
+    Logins logins = Logins.read(home.directory().resolve("logins.json"), clock);
     AuditLog audit = AuditLog.open(home.auditLog(), home.auditKey(), home.auditPublicKey(), clock);
     SqliteEngine engine = null;
     try {
       engine = SqliteEngine.open(home.store());
       ServerState state = new ServerState(engine, audit, clock, grace);
-      Api api = new Api(state, audit, authority, limits);
+      Api api = new Api(state, audit, authority, logins, limits);
       WebServer web =
           WebServer.builder()
               .address(InetAddress.getByName(listen.host()))

@@ -41,6 +41,7 @@ import org.jspecify.annotations.Nullable;
  * ca/                    a certificate authority of its own, its key under the passphrase, if any
  * server.pem server.key  its certificate
  * operator.pem operator.key   the first operator's
+ * logins.json            other ways to log in than by certificate, if any
  * store.db               its records, ciphertext only
  * audit.jsonl            its audit log
  * audit.key audit.pem    the key that signs the log, and the public key that verifies it

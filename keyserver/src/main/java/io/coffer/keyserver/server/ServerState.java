@@ -182,7 +182,10 @@ final class ServerState implements AutoCloseable {
           log("master.rewrap", service);
         }
         int purged = this.<Integer>use(open -> open.keys().purge());
-        this.<Integer>use(open -> open.tokens().purge());
+        this.<Integer>use(open -> {
+          open.transfers().purge();
+          return open.tokens().purge();
+        });
         if (purged > 0) {
           log("key.purge", purged + " keys");
         }

@@ -135,6 +135,13 @@ final class TestServer implements AutoCloseable {
   }
 
   TestServer(Path directory, Limits limits) throws Exception {
+    this(directory, limits, null);
+  }
+
+  /**
+   * @param logins what logins.json says; null for no such file
+   */
+  TestServer(Path directory, Limits limits, @Nullable String logins) throws Exception {
     this.limits = limits;
     try (SecretBytes passphrase = passphrase()) {
       ServerHome.init(
@@ -146,6 +153,9 @@ final class TestServer implements AutoCloseable {
           Clock.systemUTC());
     }
     home = ServerHome.open(directory);
+    if (logins != null) {
+      java.nio.file.Files.writeString(directory.resolve("logins.json"), logins);
+    }
     try (SecretBytes passphrase = passphrase()) {
       authority = CertificateAuthority.open(directory.resolve("ca"), passphrase, Clock.systemUTC());
     }

@@ -1,0 +1,165 @@
+package io.coffer.keyserver.server;
+
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.coffer.crypto.SecretBytes;
+import io.coffer.keyserver.audit.AuditLog;
+import io.coffer.keyserver.server.TestServer.Client;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.util.Base64;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class BackupTest {
+  private static final String BOX = "/v1/services/cinder/owners/project:a/keys";
+  private static final String CLEAR = "CLEARKEY-0123456789abcdef0123456";
+
+  @TempDir static Path shared;
+  private static TestServer server;
+  private static String id;
+  @TempDir Path directory;
+
+  @BeforeAll
+  static void start() throws Exception {
+    server = new TestServer(shared.resolve("home"));
+    server.makeBox("cinder", "project:a");
+    String material = Base64.getEncoder().encodeToString(CLEAR.getBytes(UTF_8));
+    id =
+        server
+            .as("client:alice")
+            .ok("POST", BOX, "{\"material\":\"" + material + "\"}")
+            .string("id");
+  }
+
+  @AfterAll
+  static void stop() throws IOException {
+    server.close();
+  }
+
+  private Path backUp() throws IOException {
+    Path backup = directory.resolve("backup");
+    ServerBackup.backUp(server.home, backup, Clock.systemUTC());
+    return backup;
+  }
+
+  private ServerBackup.Restored restore(Path backup, AuditLog.Head earlier) throws Exception {
+    try (SecretBytes passphrase = TestServer.passphrase()) {
+      return ServerBackup.restore(
+          backup,
+          directory.resolve("restored"),
+          passphrase,
+          earlier,
+          new ServerHome.Listen("127.0.0.1", 0),
+          Clock.systemUTC());
+    }
+  }
+
+  @Test
+  void isTakenFromARunningServerAndRunsElsewhere() throws Exception {
+    Client alice = server.as("client:alice");
+    Path backup = directory.resolve("backup");
+    AuditLog.Head head;
+    try (ExecutorService threads = Executors.newSingleThreadExecutor()) {
+      Future<Integer> writing =
+          threads.submit(() -> {
+            int made = 0;
+            for (int i = 0; i < 50; i++, made++) {
+              alice.ok("POST", BOX, "{}");
+            }
+            return made;
+          });
+      head = ServerBackup.backUp(server.home, backup, Clock.systemUTC());
+      assertEquals(50, writing.get(), "writers are not disturbed");
+    }
+    ServerBackup.Restored restored = restore(backup, head);
+    assertTrue(restored.records() >= 4, "the service, the owner, the key and its string");
+    ServerHome home = ServerHome.open(directory.resolve("restored"));
+    try (KeyServer second =
+            KeyServer.start(
+                home, home.listen(), TestServer.LIMITS, KeyServer.GRACE, Clock.systemUTC());
+        SecretBytes passphrase = TestServer.passphrase()) {
+      second.unseal(passphrase);
+      Client there =
+          new Client(alice.http(), "https://127.0.0.1:" + second.port(), alice.identity());
+      assertEquals(
+          alice.get(BOX + "/" + id + "/wrapped").text(),
+          there.get(BOX + "/" + id + "/wrapped").text());
+      there.ok("POST", BOX, "{}");
+    }
+    assertTrue(Files.readString(home.auditLog()).contains("server.restore"));
+    AuditLog.verify(home.auditLog(), home.auditPublicKey(), head);
+  }
+
+  @Test
+  void showsNoClearKeyAndIsReadableByItsOwnerOnly() throws Exception {
+    Path backup = backUp();
+    try (Stream<Path> files = Files.walk(backup)) {
+      for (Path file : files.toList()) {
+        assertFalse(
+            Files.getPosixFilePermissions(file).toString().contains("OTHERS"), file.toString());
+        if (Files.isRegularFile(file)) {
+          assertFalse(Files.readString(file, ISO_8859_1).contains(CLEAR), file.toString());
+        }
+      }
+    }
+  }
+
+  @Test
+  void thatWasChangedInAnyFileOrCutOrRolledBackIsRefused() throws Exception {
+    Path backup = backUp();
+    AuditLog.Head later = AuditLog.verify(server.home.auditLog(), server.home.auditPublicKey());
+    for (String name : new String[] {"store.db", "audit.jsonl", "server.key", "ca/ca.pem"}) {
+      Path file = backup.resolve(name);
+      byte[] good = Files.readAllBytes(file);
+      byte[] bad = good.clone();
+      bad[bad.length / 2] ^= 1;
+      Files.write(file, bad);
+      IOException refused = assertThrows(IOException.class, () -> restore(backup, later));
+      assertTrue(String.valueOf(refused.getMessage()).contains(name), refused.getMessage());
+      Files.delete(file);
+      assertThrows(IOException.class, () -> restore(backup, later));
+      Files.write(file, good);
+    }
+    // More happened after the backup: whoever expects that is told that the backup is older.
+    server.as("client:alice").ok("POST", BOX, "{}");
+    AuditLog.Head newest = AuditLog.verify(server.home.auditLog(), server.home.auditPublicKey());
+    IOException old = assertThrows(IOException.class, () -> restore(backup, newest));
+    assertTrue(String.valueOf(old.getMessage()).contains("taken away"), old.getMessage());
+    String manifest = Files.readString(backup.resolve("backup.json"));
+    Files.writeString(
+        backup.resolve("backup.json"), manifest.replace("\"store.db\"", "\"../../store.db\""));
+    assertThrows(IOException.class, () -> restore(backup, later));
+    Files.delete(backup.resolve("backup.json"));
+    IOException incomplete = assertThrows(IOException.class, () -> restore(backup, later));
+    assertTrue(String.valueOf(incomplete.getMessage()).contains("no complete backup"));
+    assertFalse(Files.exists(directory.resolve("restored/server.json")), "nothing was made");
+  }
+
+  @Test
+  void ofALogThatWasTamperedWithIsNotTaken() throws Exception {
+    Path copy = backUp();
+    Path log = copy.resolve("audit.jsonl");
+    Files.writeString(log, Files.readString(log).replaceFirst("owner.create", "owner.creatE"));
+    Path second = directory.resolve("second");
+    assertThrows(
+        IOException.class,
+        () -> ServerBackup.backUp(ServerHome.open(copy), second, Clock.systemUTC()));
+    try (Stream<Path> left = Files.list(second)) {
+      assertEquals(0, left.count(), "nothing half is left behind");
+    }
+  }
+}
