@@ -34,12 +34,15 @@ final class Daemon {
 
   private static ExitCode serve() throws IOException {
     leaveTerminal();
+    // While whoever started us is still asking for the password.
+    View.prepare();
     DaemonChannel.Request request = DaemonChannel.receive(new FileInputStream(FileDescriptor.in));
     if (request == null) {
       return ExitCode.OTHER;
     }
     ViewSpec spec = request.spec();
-    OutputStream answer = new FileOutputStream(FileDescriptor.out);
+    // A socket, which takes both directions.
+    OutputStream answer = new FileOutputStream(FileDescriptor.in);
     if (spec.has(ViewSpec.Switch.PLAIN_LOG)) {
       LogSink.usePlainLines();
     }

@@ -2,35 +2,43 @@ package io.coffer.cli;
 
 import io.coffer.crypto.SecretBytes;
 import io.coffer.format.gocryptfs.GocryptfsConfig;
+import io.coffer.posix.ErrnoException;
+import io.coffer.posix.Linux;
+import io.coffer.posix.Processes;
+import io.coffer.posix.SocketPairEnd;
 import java.io.BufferedOutputStream;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.EOFException;
-import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
-import java.lang.ProcessBuilder.Redirect;
 import java.util.Arrays;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
  * A daemon that is going to hold a mounted view, seen from the process that the user started. The
  * daemon is started while the user still types the password, so that both take their time at once.
- * Request, to its standard input: the {@link ViewSpec}, then 32 bytes of master key if the volume
- * has one. Answer, from its standard output: one byte 0, or the exit code, a message and a
- * suggestion.
+ * They talk over a pair of sockets, one end of which is the daemon's standard input. Request: the
+ * {@link ViewSpec}, then 32 bytes of master key if the volume has one. Answer: one byte 0, or the
+ * exit code, a message and a suggestion.
+ *
+ * <p>Not by {@link ProcessBuilder}: its thread that waits for the daemon's end keeps the virtual
+ * machine from ending for 0.3 s.
  */
 public final class DaemonChannel implements AutoCloseable {
   private static final String UNKNOWN = "the process behind the view ended unexpectedly";
+  private static final int SIGTERM = 15;
 
-  private final Process process;
+  private final int pid;
+  private final SocketPairEnd socket;
   private boolean running;
 
-  private DaemonChannel(Process process) {
-    this.process = process;
+  private DaemonChannel(int pid, SocketPairEnd socket) {
+    this.pid = pid;
+    this.socket = socket;
   }
 
   /**
@@ -41,17 +49,19 @@ public final class DaemonChannel implements AutoCloseable {
   public static DaemonChannel start(List<String> title) throws CommandException {
     List<String> command = OwnProgram.command(Daemon.NAME);
     command.addAll(title);
-    ProcessBuilder builder =
-        new ProcessBuilder(command)
-            .redirectInput(Redirect.PIPE)
-            .redirectOutput(Redirect.PIPE)
-            .redirectError(Redirect.INHERIT)
-            .directory(new File("/"));
-    // The build that this process runs is the one to go on with.
-    builder.environment().put("COFFER_BUILD", "never");
     try {
-      return new DaemonChannel(builder.start());
-    } catch (IOException e) {
+      int[] pair = Processes.socketPair();
+      // The daemon lives long, and whoever waits for the end of a pipe of ours must not wait for
+      // its end. This closes the pair itself, too: what becomes the standard input stays.
+      Processes.closeAllOnExecute();
+      try {
+        // The build that this process runs is the one to go on with.
+        int pid = Processes.spawn(command, Map.of("COFFER_BUILD", "never"), pair[1]);
+        return new DaemonChannel(pid, new SocketPairEnd(pair[0]));
+      } finally {
+        Linux.close(pair[1]);
+      }
+    } catch (ErrnoException e) {
       throw new CommandException(
           ExitCode.DAEMON, "cannot start the process behind the view: " + e.getMessage());
     }
@@ -59,7 +69,7 @@ public final class DaemonChannel implements AutoCloseable {
 
   /** The daemon's process id. */
   public long pid() {
-    return process.pid();
+    return pid;
   }
 
   /**
@@ -68,20 +78,19 @@ public final class DaemonChannel implements AutoCloseable {
    * @param masterKey null for a volume with policies, whose keys come later
    */
   public void mount(ViewSpec spec, @Nullable SecretBytes masterKey) throws CommandException {
-    try (DataOutputStream out =
-            new DataOutputStream(new BufferedOutputStream(process.getOutputStream()));
-        DataInputStream in = new DataInputStream(process.getInputStream())) {
-      spec.write(out);
-      out.flush();
+    try {
+      OutputStream out = socket.output();
+      DataOutputStream buffered = new DataOutputStream(new BufferedOutputStream(out));
+      spec.write(buffered);
+      buffered.flush();
       if (masterKey != null) {
         masterKey.<@Nullable Void, IOException>read(key -> {
           // Not through the buffer, which would keep a copy.
-          process.getOutputStream().write(key);
-          process.getOutputStream().flush();
+          out.write(key);
           return null;
         });
       }
-      readAnswer(in);
+      readAnswer(new DataInputStream(socket.input()));
       running = true;
     } catch (IOException e) {
       throw new CommandException(ExitCode.DAEMON, UNKNOWN);
@@ -107,23 +116,19 @@ public final class DaemonChannel implements AutoCloseable {
     throw new CommandException(code, message, suggestion.isEmpty() ? null : suggestion);
   }
 
-  /** Ends a daemon that has not mounted. */
+  /** Lets go of the daemon, and ends one that has not mounted. */
   @Override
   public void close() {
+    socket.close();
     if (running) {
       return;
     }
     try {
-      process.getOutputStream().close();
-      if (process.waitFor(2, TimeUnit.SECONDS)) {
-        return;
-      }
-    } catch (IOException e) {
+      Processes.signal(pid, SIGTERM);
+      Processes.waitFor(pid);
+    } catch (ErrnoException e) {
       // It has ended already.
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
     }
-    process.destroy();
   }
 
   /** The daemon's side: what it was asked for. Null if whoever started it has given up. */

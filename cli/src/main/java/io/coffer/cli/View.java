@@ -1,6 +1,7 @@
 package io.coffer.cli;
 
 import io.coffer.cli.ViewSpec.Switch;
+import io.coffer.crypto.RuntimeCheck;
 import io.coffer.crypto.SecretBytes;
 import io.coffer.format.gocryptfs.GocryptfsFormat;
 import io.coffer.fuse.MountException;
@@ -50,6 +51,19 @@ public final class View {
     this.keyWatch = keyWatch;
   }
 
+  /** Tried once: known answers of the cipher, which also loads what a mount needs. */
+  private static final class Runtimes {
+    static final boolean TRUSTED =
+        RuntimeCheck.isNewEnough(Runtime.version()) && RuntimeCheck.computesAesGcm(1);
+  }
+
+  /** Does what {@link #mount} would begin with and that needs neither volume nor key. */
+  static void prepare() {
+    if (!Runtimes.TRUSTED) {
+      LOG.log(System.Logger.Level.ERROR, "Java {0} must not be used", Runtime.version());
+    }
+  }
+
   /**
    * Mounts; when it returns, the view is usable.
    *
@@ -58,6 +72,15 @@ public final class View {
   public static View mount(ViewSpec spec, @Nullable SecretBytes masterKey)
       throws CommandException, InterruptedException {
     protectProcess();
+    if (!Runtimes.TRUSTED) {
+      throw new CommandException(
+          ExitCode.OTHER,
+          "Java "
+              + Runtime.version()
+              + " is too old, or computes wrong AES-GCM, which destroys data; install JDK "
+              + RuntimeCheck.MINIMUM_VERSION
+              + " or later");
+    }
     LocalStore store = null;
     GocryptfsFormat format = null;
     Sharing sharing = null;

@@ -1,5 +1,6 @@
 package io.coffer.cli;
 
+import io.coffer.crypto.Scrypt;
 import io.coffer.crypto.SecretBytes;
 import io.coffer.keys.GocryptfsVolume;
 import io.coffer.keys.VolumeException;
@@ -37,6 +38,7 @@ final class WarmUpCommand extends BaseCommand {
   private static final int ALIGNMENT = 4096;
   private static final int PIECES = 6000;
   private static final int FILES = 2000;
+  private static final int HASHES = 10;
 
   @Parameters(paramLabel = "DIR", description = "An empty directory, which is left as it comes.")
   private Path directory = Path.of(".");
@@ -86,7 +88,17 @@ final class WarmUpCommand extends BaseCommand {
             List.of("unmount", view.toString()))) {
       CofferCommand.commandLine(silent).execute(line.toArray(new String[0]));
     }
+    hashPasswords();
     mount(volume, view);
+  }
+
+  /** Until the hash is compiled to the last level; every command that asks a password needs it. */
+  private static void hashPasswords() {
+    try (SecretBytes password = SecretBytes.copyOf(new byte[] {'x'})) {
+      for (int i = 0; i < HASHES; i++) {
+        Scrypt.hash(password, new byte[32], 1 << 14, 8, 1, 32).close();
+      }
+    }
   }
 
   /** What the daemon does; where there is no FUSE, only as far as it goes. */

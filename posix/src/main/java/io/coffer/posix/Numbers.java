@@ -11,6 +11,7 @@ final class Numbers {
   static final int CAPSET = number(126, 91);
   static final int CHDIR = number(80, 49);
   static final int CLOSE = number(3, 57);
+  static final int CLOSE_RANGE = number(436, 436);
   static final int COPY_FILE_RANGE = number(326, 285);
   static final int DUP3 = number(292, 24);
   static final int EXECVE = number(59, 221);

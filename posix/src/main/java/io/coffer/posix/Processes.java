@@ -1,5 +1,6 @@
 package io.coffer.posix;
 
+import java.io.File;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -254,6 +255,33 @@ public final class Processes {
   /** Whether a program that is started by this process inherits the descriptor. */
   public static void closeOnExecute(int descriptor, boolean close) throws ErrnoException {
     SystemCall.call(Numbers.FCNTL, descriptor, 2 /* F_SETFD */, close ? 1 : 0);
+  }
+
+  /** No program that is started by this process inherits what is open now, but 0 to 2. */
+  public static void closeAllOnExecute() throws ErrnoException {
+    try {
+      SystemCall.call(Numbers.CLOSE_RANGE, 3, 0xffff_ffffL, 4 /* CLOSE_RANGE_CLOEXEC */);
+    } catch (ErrnoException e) {
+      // Linux before 5.11.
+      String[] open = new File("/proc/self/fd").list();
+      for (String each : open == null ? new String[0] : open) {
+        int descriptor = Integer.parseInt(each);
+        if (descriptor > 2) {
+          closeIfOpen(descriptor);
+        }
+      }
+    }
+  }
+
+  private static void closeIfOpen(int descriptor) throws ErrnoException {
+    try {
+      closeOnExecute(descriptor, true);
+    } catch (ErrnoException e) {
+      // The one by which the directory was listed is gone.
+      if (e.errno() != Errno.EBADF) {
+        throw e;
+      }
+    }
   }
 
   /** The same as {@link #closeOnExecute} would have set. */
