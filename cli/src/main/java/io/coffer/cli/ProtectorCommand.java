@@ -2,6 +2,7 @@ package io.coffer.cli;
 
 import io.coffer.crypto.SecretBytes;
 import io.coffer.keys.Argon2Cost;
+import io.coffer.keys.FscryptToolMetadata;
 import io.coffer.keys.FscryptVolume;
 import io.coffer.keys.FscryptVolume.OpenKey;
 import io.coffer.keys.PasswordSource;
@@ -39,7 +40,15 @@ import tools.jackson.core.JsonGenerator;
       "",
       "The present password comes from --password-file, --password-command or --key-file, the new"
           + " one from --new-password-file, --new-password-command or --new-key-file; without,"
-          + " both are asked for. Whoever has an old copy of the volume's metadata can still use"
+          + " both are asked for. For directories of the program fscrypt, whose file system is"
+          + " mounted at MOUNT:",
+      "",
+      "  from-fscrypt  take over the master keys that the present password opens in MOUNT/.fscrypt;"
+          + " a protector with the same password opens them here",
+      "  to-fscrypt    let fscrypt unlock the keys that the present password opens, with the same"
+          + " password",
+      "",
+      "Whoever has an old copy of the volume's metadata can still use"
           + " what was removed or changed since."
     },
     footer = {
@@ -51,9 +60,13 @@ import tools.jackson.core.JsonGenerator;
       "  head -c 32 /dev/urandom > ~/lab.key",
       "  coffer protector add --kind key-file --name job --new-key-file ~/lab.key /lustre/lab",
       "  coffer protector change /lustre/lab anna",
-      "  coffer protector remove /lustre/lab job"
+      "  coffer protector remove /lustre/lab job",
+      "  coffer protector from-fscrypt --name laptop /lustre/lab /mnt/disk"
     })
 final class ProtectorCommand extends BaseCommand {
+  private static final List<String> ACTIONS =
+      List.of("list", "add", "remove", "change", "from-fscrypt", "to-fscrypt");
+
   @Option(
       names = "--kind",
       paramLabel = "KIND",
@@ -99,7 +112,10 @@ final class ProtectorCommand extends BaseCommand {
       description = "Take the new key from FILE: 32 bytes.")
   private @Nullable Path newKeyFile;
 
-  @Parameters(index = "0", paramLabel = "ACTION", description = "list, add, remove or change.")
+  @Parameters(
+      index = "0",
+      paramLabel = "ACTION",
+      description = "list, add, remove, change, from-fscrypt or to-fscrypt.")
   private String action = "list";
 
   @Parameters(
@@ -111,8 +127,8 @@ final class ProtectorCommand extends BaseCommand {
   @Parameters(
       index = "2",
       arity = "0..1",
-      paramLabel = "PROTECTOR",
-      description = "The protector's id or name.")
+      paramLabel = "PROTECTOR|MOUNT",
+      description = "The protector's id or name; or where fscrypt's file system is mounted.")
   private @Nullable String chosen;
 
   ProtectorCommand(Ui ui) {
@@ -123,14 +139,17 @@ final class ProtectorCommand extends BaseCommand {
   ExitCode run() throws CommandException, VolumeException, IOException {
     present.check();
     checkNew();
-    if (!List.of("list", "add", "remove", "change").contains(action)) {
-      throw usage("coffer protector can list, add, remove or change, not '" + action + "'");
+    if (!ACTIONS.contains(action)) {
+      throw usage(
+          "coffer protector can " + String.join(", ", ACTIONS) + ", but not '" + action + "'");
     }
     PolicyVolume volume = PolicyVolume.of(directory);
     switch (action) {
       case "add" -> add(volume);
       case "remove" -> remove(volume);
       case "change" -> change(volume);
+      case "from-fscrypt" -> fromFscrypt(volume);
+      case "to-fscrypt" -> toFscrypt(volume.keys());
       default -> list(volume.keys());
     }
     return ExitCode.OK;
@@ -150,8 +169,11 @@ final class ProtectorCommand extends BaseCommand {
           "only one of --new-password-file, --new-password-command and --new-key-file can be"
               + " given");
     }
-    if (!action.equals("add") && (kind != null || name != null || newKey)) {
-      throw usage("--kind, --name and --new-key have a meaning only with add");
+    if (!action.equals("add") && (kind != null || newKey)) {
+      throw usage("--kind and --new-key have a meaning only with add");
+    }
+    if (name != null && !action.equals("add") && !action.endsWith("-fscrypt")) {
+      throw usage("--name has a meaning only for a protector that is made");
     }
   }
 
@@ -324,6 +346,67 @@ final class ProtectorCommand extends BaseCommand {
       showWords(protector.kind(), fresh);
     }
     ui.err().println("coffer: " + protector.name() + " has been changed");
+  }
+
+  private Path mount() throws CommandException {
+    if (chosen == null) {
+      throw usage("where is fscrypt's file system mounted? Give it after the directory");
+    }
+    return Path.of(chosen);
+  }
+
+  private void fromFscrypt(PolicyVolume volume) throws CommandException, VolumeException {
+    Path mount = mount();
+    try (ProtectorSecret secret = present.secret("Password of fscrypt's protector: ", ui)) {
+      FscryptToolMetadata.Opened opened = FscryptToolMetadata.unlock(mount, secret);
+      List<OpenKey> keys = new ArrayList<>(opened.keys());
+      try {
+        keys.removeIf(each -> key != null && !key.equals(each.identifier()));
+        if (keys.isEmpty()) {
+          throw new CommandException(
+              ExitCode.PROTECTOR,
+              "fscrypt's protector " + opened.protectorName() + " opens no key");
+        }
+        String called = name == null ? opened.protectorName() : name;
+        volume.replace(volume.keys().withProtector(opened.kind(), called, secret, secrets(keys)));
+        for (OpenKey each : keys) {
+          ui.err().println("coffer: " + called + " opens the key " + each.identifier() + " now");
+        }
+      } finally {
+        opened.keys().forEach(OpenKey::close);
+      }
+    }
+  }
+
+  private void toFscrypt(FscryptVolume volume) throws CommandException, VolumeException {
+    Path mount = mount();
+    try (ProtectorSecret secret = present.secret("Present password: ", ui)) {
+      if (secret.kind() == ProtectorKind.RECOVERY) {
+        throw usage("fscrypt knows no recovery words; use a passphrase or a key file");
+      }
+      List<OpenKey> opened = volume.unlock(key, present.protector(), secret);
+      try {
+        String called = name == null ? "coffer" : name;
+        String descriptor =
+            FscryptToolMetadata.write(mount, secret.kind(), called, volume.cost(), secret, opened);
+        for (OpenKey each : opened) {
+          ui.err().println("coffer: fscrypt has a policy " + each.identifier() + " now");
+        }
+        String at = mount.toString();
+        ui.err()
+            .println(
+                "  Encrypt: fscrypt encrypt DIR --policy="
+                    + at
+                    + ":"
+                    + opened.getFirst().identifier()
+                    + " --unlock-with="
+                    + at
+                    + ":"
+                    + descriptor);
+      } finally {
+        opened.forEach(OpenKey::close);
+      }
+    }
   }
 
   private void list(FscryptVolume volume) {

@@ -73,6 +73,11 @@ public final class ProtectorSecret implements AutoCloseable {
         : null;
   }
 
+  /** What kind of secret it is. */
+  public ProtectorKind kind() {
+    return kind;
+  }
+
   /** Can it be what opens a protector of this kind? */
   boolean fits(ProtectorKind other) {
     return kind == other || (kind.isHashed() && other.isHashed());

@@ -17,6 +17,7 @@ import io.coffer.vfs.PolicyFilesystem;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
@@ -341,6 +342,47 @@ class TreesTest {
     }
     deflater.end();
     assertTrue(compressed >= all, compressed + " of " + all);
+  }
+
+  @Test
+  @DisplayName("show long names that differ only at their ends, each by one name (generic/435)")
+  void longNames() throws Exception {
+    int count = 500;
+    for (int i = 0; i < count; i++) {
+      Files.createFile(tree.resolve("n".repeat(240) + "%010d".formatted(i)));
+    }
+    lock(true);
+    List<String> names = names(tree);
+    assertEquals(count, new java.util.HashSet<>(names).size());
+    for (String each : names) {
+      Files.delete(tree.resolve(each));
+    }
+    assertEquals(List.of(), names(tree));
+    assertEquals(List.of(), entries(base.resolve("store/tree")));
+  }
+
+  @Test
+  @DisplayName("take and give data past the page cache (O_DIRECT)")
+  void directAccess() throws Exception {
+    Path path = tree.resolve("file");
+    byte[] name = path.toString().getBytes(UTF_8);
+    byte[] written = random(3 * 4096);
+    int flags = Flags.O_RDWR | Flags.O_CREAT | Flags.O_DIRECT;
+    int descriptor = Linux.open(Flags.AT_FDCWD, name, flags, 0644);
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment buffer = arena.allocate(written.length, 4096);
+      MemorySegment.copy(written, 0, buffer, ValueLayout.JAVA_BYTE, 0, written.length);
+      assertEquals(written.length, Linux.write(descriptor, buffer.address(), written.length, 4096));
+      assertArrayEquals(written, Arrays.copyOfRange(Files.readAllBytes(path), 4096, 4 * 4096));
+      // What others write is seen, and a file that ends within a unit is read to its end.
+      Files.write(path, random(5000));
+      buffer.fill((byte) 7);
+      assertEquals(5000, Linux.read(descriptor, buffer.address(), written.length, 0));
+      byte[] read = buffer.asSlice(0, 5000).toArray(ValueLayout.JAVA_BYTE);
+      assertArrayEquals(random(5000), read);
+    } finally {
+      Linux.close(descriptor);
+    }
   }
 
   @Test

@@ -2,6 +2,8 @@ package io.coffer.vfs;
 
 import io.coffer.format.fscrypt.FscryptMasterKey;
 import io.coffer.format.fscrypt.FscryptPolicy;
+import io.coffer.posix.Errno;
+import io.coffer.posix.ErrnoException;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HexFormat;
@@ -25,6 +27,9 @@ final class KeyRing {
     }
   }
 
+  /** As many keys as the kernel's key quota lets a user have. */
+  static final int MOST_KEYS = 200;
+
   /** A key that is there, and whose it is. */
   record Present(byte[] identifier, List<Integer> users) {}
 
@@ -39,9 +44,17 @@ final class KeyRing {
    *
    * @param key closed when the last claim goes, or now if the ring has it already
    * @return true if the key was not there before
+   * @throws ErrnoException EDQUOT if the user, who is not root, claims too many keys already
    */
-  synchronized boolean claim(int user, FscryptMasterKey key) {
+  synchronized boolean claim(int user, FscryptMasterKey key) throws ErrnoException {
     Claimed known = keys.get(name(key.identifier()));
+    boolean more = known == null || !known.users.contains(user);
+    if (more
+        && user != 0
+        && keys.values().stream().filter(each -> each.users.contains(user)).count() >= MOST_KEYS) {
+      key.close();
+      throw new ErrnoException(Errno.EDQUOT, "you have unlocked " + MOST_KEYS + " keys already");
+    }
     if (known == null) {
       known = new Claimed(key);
       keys.put(name(key.identifier()), known);

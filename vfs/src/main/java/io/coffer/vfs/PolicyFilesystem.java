@@ -194,6 +194,7 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
    * @param raw 16 to 64 bytes; the caller closes it
    * @return its identifier
    * @throws IllegalArgumentException if it is shorter or longer
+   * @throws ErrnoException EDQUOT if the user, who is not root, claims 200 keys already
    */
   public byte[] unlock(int user, SecretBytes raw) throws ErrnoException {
     var key = new FscryptMasterKey(raw);

@@ -546,6 +546,15 @@ final class MemoryStore implements Store {
 
     @Override
     public void allocate(int mode, long offset, long length) throws ErrnoException {
+      if ((mode & ~Flags.FALLOC_FL_KEEP_SIZE) == 0) {
+        // Room has no meaning here; only the size can change.
+        if (mode == 0 && offset + length > node.content.length) {
+          truncate(offset + length);
+        } else {
+          change();
+        }
+        return;
+      }
       if ((mode & Flags.FALLOC_FL_PUNCH_HOLE) == 0) {
         throw new ErrnoException(Errno.EOPNOTSUPP);
       }

@@ -14,6 +14,7 @@ import java.util.HexFormat;
 import java.util.Random;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -54,7 +55,12 @@ class PolicyCrashTest {
     GROW_WITHIN_UNIT((files, _, file) -> truncate(files, file, 6000)),
     GROW_BY_UNITS((files, _, file) -> truncate(files, file, 30_001)),
     PUNCH_WITHIN_UNIT((files, _, file) -> punch(files, file, 1000, 2000)),
-    PUNCH_TO_END((files, _, file) -> punch(files, file, 4096, 5000));
+    PUNCH_TO_END((files, _, file) -> punch(files, file, 4096, 5000)),
+    ALLOCATE_BEHIND((files, _, file) -> allocate(files, file, 0, SIZE, 20_000)),
+    ALLOCATE_KEEPING_SIZE(
+        (files, _, file) -> allocate(files, file, Flags.FALLOC_FL_KEEP_SIZE, SIZE, 20_000)),
+    ZERO_WITHIN_UNIT((files, _, file) -> zero(files, file, 100, 900)),
+    PUNCH_WHOLE_UNIT((files, _, file) -> punch(files, file, 0, 4096));
 
     @SuppressWarnings("ImmutableEnumChecker") // what the constants do has no state
     final Operation operation;
@@ -93,6 +99,11 @@ class PolicyCrashTest {
       throws ErrnoException {
     int mode = Flags.FALLOC_FL_PUNCH_HOLE | Flags.FALLOC_FL_KEEP_SIZE;
     allocate(files, file, mode, from, to - from);
+  }
+
+  private static void zero(PolicyFilesystem files, long file, long from, long to)
+      throws ErrnoException {
+    allocate(files, file, Flags.FALLOC_FL_ZERO_RANGE, from, to - from);
   }
 
   private static void allocate(
@@ -169,6 +180,68 @@ class PolicyCrashTest {
       crash++;
     }
     assertTrue(crash > 1, "the store was never changed");
+  }
+
+  /** What takes several changes of the store, as it does in the kernel. */
+  enum Large {
+    PUNCH_OVER_UNITS((files, file) -> punch(files, file, 1000, 28_000)),
+    ZERO_OVER_UNITS((files, file) -> zero(files, file, 1000, 28_000)),
+    OVERWRITE_UNITS((files, file) -> write(files, file, 1000, 27_000));
+
+    interface OfFile {
+      void run(PolicyFilesystem files, long file) throws ErrnoException;
+    }
+
+    @SuppressWarnings("ImmutableEnumChecker") // what the constants do has no state
+    final OfFile operation;
+
+    Large(OfFile operation) {
+      this.operation = operation;
+    }
+  }
+
+  private static byte[] large(MemoryStore store, @Nullable Large change) throws ErrnoException {
+    try (PolicyFilesystem files = open(store)) {
+      if (change != null) {
+        change.operation.run(files, TestVolume.find(files, "tree/large").id());
+      }
+      return TestVolume.contents(files, TestVolume.find(files, "tree/large").id());
+    }
+  }
+
+  private static MemoryStore preparedLarge() throws ErrnoException {
+    MemoryStore store = prepared();
+    try (PolicyFilesystem files = open(store)) {
+      TestVolume.put(files, TestVolume.find(files, "tree").id(), "large", random(30_000));
+    }
+    return store;
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  @DisplayName("leaves each byte of a large range as before or as after")
+  void eachByteBeforeOrAfter(Large change) throws ErrnoException {
+    byte[] before = large(preparedLarge(), null);
+    byte[] after = large(preparedLarge(), change);
+    for (int at = 1; ; at++) {
+      MemoryStore store = preparedLarge();
+      PolicyFilesystem crashing = open(store);
+      store.crashAt(at);
+      try {
+        change.operation.run(crashing, TestVolume.find(crashing, "tree/large").id());
+        assertTrue(at > 1, "the store was never changed");
+        return;
+      } catch (MemoryStore.Crash e) {
+        MemoryStore left = store.afterKill();
+        byte[] found = large(left, null);
+        assertEquals(before.length, found.length);
+        for (int i = 0; i < found.length; i++) {
+          if (found[i] != before[i] && found[i] != after[i]) {
+            throw new AssertionError(change + ", killed at change " + at + ": byte " + i);
+          }
+        }
+      }
+    }
   }
 
   private static boolean crashesAt(

@@ -429,6 +429,56 @@ class PolicyFilesystemTest {
     }
 
     @Test
+    @DisplayName("lets a user give up his own keys alone, and bring no more than 200 (generic/581)")
+    void leavesTheKeysOfOthers() throws ErrnoException {
+      byte[] hers = null;
+      try (SecretBytes key = key(2)) {
+        hers = files.unlock(1001, key);
+      }
+      byte[] other = hers;
+      assertErrno(Errno.ENOKEY, () -> files.lock(1000, other, false, true));
+      assertErrno(Errno.ENOKEY, () -> files.lock(1000, identifier, false, true));
+      assertEquals(2, files.keys().size());
+      byte[] raw = new byte[64];
+      for (int i = 0; i < KeyRing.MOST_KEYS; i++) {
+        raw[0] = (byte) i;
+        files.unlock(1000, raw.clone());
+      }
+      raw[1] = 1;
+      assertErrno(Errno.EDQUOT, () -> files.unlock(1000, raw.clone()));
+      // Neither a claim of his own again, nor anybody else is in the way of it.
+      raw[1] = 0;
+      files.unlock(1000, raw.clone());
+      raw[1] = 1;
+      files.unlock(1001, raw.clone());
+      files.unlock(UID, raw.clone());
+    }
+
+    @Test
+    @DisplayName("never takes a child of its parent's policy for another's (generic/440)")
+    void childrenStayOfTheirParentsPolicy() throws ErrnoException {
+      long tree = id("tree");
+      long directory = files.makeDirectory(tree, bytes("dir"), 0755).id();
+      put("tree/dir", "file", random(90));
+      // The parent remembered with its key and the child looked up without, and the other way.
+      lock();
+      long handle = files.openDirectory(directory);
+      files.releaseDirectory(handle);
+      for (String each : TestVolume.names(files, tree)) {
+        files.status(files.lookup(tree, bytes(each)).id(), 0);
+      }
+      unlock(1);
+      assertArrayEquals(random(90), get("tree/dir/file"));
+      remount();
+      assertEquals(1, TestVolume.names(files, id("tree")).size());
+      long child =
+          files.lookup(id("tree"), bytes(TestVolume.names(files, id("tree")).first())).id();
+      unlock(1);
+      assertEquals(List.of("file"), List.copyOf(TestVolume.names(files, child)));
+      assertArrayEquals(random(90), get("tree/dir/file"));
+    }
+
+    @Test
     void tellsTheCacheWhatToForget() throws ErrnoException {
       put("tree", "file", random(90));
       long file = id("tree/file");
