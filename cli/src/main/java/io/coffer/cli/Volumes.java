@@ -13,6 +13,7 @@ import io.coffer.keys.VolumeException;
 import io.coffer.posix.ErrnoException;
 import io.coffer.store.LocalStore;
 import io.coffer.vfs.PolicyFilesystem;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -67,6 +68,13 @@ final class Volumes {
   /** Makes a volume with fscrypt policies and a first key. */
   static void makeWithPolicies(Path directory, Argon2Cost cost, KeyOptions keys, Ui ui)
       throws VolumeException, CommandException {
+    if (!Files.isDirectory(directory)) {
+      boolean missing = Files.notExists(directory);
+      throw new CommandException(
+          ExitCode.VOLUME_DIRECTORY,
+          directory + (missing ? " does not exist" : " is not a directory"),
+          missing ? "mkdir -p " + Shell.quote(directory.toString()) : null);
+    }
     try (LocalStore store = LocalStore.open(directory)) {
       PolicyFilesystem.checkStore(store);
     } catch (ErrnoException e) {

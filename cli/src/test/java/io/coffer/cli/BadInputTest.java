@@ -17,6 +17,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Whatever is wrong, a command says it in one sentence, ends as documented and changes nothing. */
 class BadInputTest {
@@ -132,6 +133,16 @@ class BadInputTest {
     assertEquals(10, mount(volume, area).exitCode());
     Path link = Files.createSymbolicLink(area.resolve("link"), volume);
     assertEquals(10, mount(volume, link.resolve("inside")).exitCode());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"gocryptfs", "fscrypt"})
+  void aVolumeIsMadeOnlyInADirectoryThatIsThere(String format) {
+    Path missing = area.resolve("missing");
+    Run run = Run.cofferWithInput("secret\n", "init", "--format", format, missing);
+    assertEquals(6, run.exitCode());
+    assertEquals(
+        "coffer: " + missing + " does not exist\n  Try: mkdir -p " + missing + "\n", run.err());
   }
 
   @Test
