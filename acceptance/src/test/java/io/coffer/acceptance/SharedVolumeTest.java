@@ -345,7 +345,7 @@ class SharedVolumeTest {
       Random random = new Random(5);
       Set<String> ends = new TreeSet<>();
       try (ExecutorService threads = Executors.newFixedThreadPool(4)) {
-        for (int i = 0; i < (Reactor.longRun() ? 20_000 : 400); i++) {
+        for (int i = 0; i < (Reactor.longRun() ? 20_000 : 250); i++) {
           byte[] initial = filled('.', SIZE);
           Files.write(one, initial);
           int keep = random.nextInt(8) == 0 ? 0 : random.nextInt(SIZE);

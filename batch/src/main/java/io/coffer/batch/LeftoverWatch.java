@@ -11,8 +11,10 @@ import java.util.Map;
 /**
  * A small process that outlives this one: if this one ends without {@link #close}, by SIGKILL or
  * for want of memory, it unmounts the dead view that everybody would find otherwise. It knows no
- * key. It is a shell, since nothing else is everywhere; it is in a session of its own and ignores
- * the signals by which a scheduler asks a job to end.
+ * key. It is a shell, since nothing else is everywhere; it is in a session of its own, is nobody's
+ * child, by which some schedulers find what they kill, and ignores the signals by which they ask a
+ * job to end. A scheduler that kills a whole control group kills it, too: then the site's epilog
+ * has to do it.
  *
  * <p>fusermount3's auto_unmount is meant for the same, and gives up if it looks at the view before
  * the kernel has noticed that the process is gone.
@@ -50,6 +52,7 @@ public final class LeftoverWatch implements AutoCloseable {
       List<String> command =
           List.of(
               "setsid",
+              "--fork",
               "sh",
               "-c",
               // Its output may be a pipe on whose end somebody waits.

@@ -10,6 +10,7 @@ import io.coffer.keys.GocryptfsVolume;
 import io.coffer.keys.VolumeException;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
@@ -220,11 +221,15 @@ final class JobCommand extends BaseCommand {
       throw new CommandException(ExitCode.USAGE, "hold is not for users", "coffer job --help");
     }
     TicketHolder ticket = TicketHolder.open(text);
-    boolean made = makePlace(at);
-    GocryptfsVolume volume = Volumes.open(ticket.volume(), null, false);
+    boolean made = !Files.exists(at, LinkOption.NOFOLLOW_LINKS);
+    // Before anything is made, for this process may be killed at any moment.
     LeftoverWatch watch = LeftoverWatch.start(at, made, remove);
     AtomicBoolean refused = new AtomicBoolean();
     try {
+      if (made) {
+        makePlace(at);
+      }
+      GocryptfsVolume volume = Volumes.open(ticket.volume(), null, false);
       View view;
       try (TicketHolder.Grant grant = ticket.claim()) {
         if (!grant.fingerprint().equals(AgentClient.fingerprint(volume.configFile()))) {
@@ -237,7 +242,13 @@ final class JobCommand extends BaseCommand {
             View.mount(
                 RunCommand.spec(ticket.volume(), at, volume, readOnly, sharedStorage), grant.key());
       }
-      Interruption.onInterrupt(view::unmount);
+      Interruption.onInterrupt(() -> {
+        // The process ends after this, wherever the other thread is.
+        view.unmount();
+        if (made) {
+          removePlace(at);
+        }
+      });
       ui.out().println(READY + ticket.node());
       ui.out().flush();
       Thread.ofPlatform().daemon().start(() -> renew(ticket, view, refused));
@@ -248,10 +259,11 @@ final class JobCommand extends BaseCommand {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     } finally {
-      watch.close();
+      // The watch goes last: if this process is killed on the way, it removes the rest.
       if (made) {
         removePlace(at);
       }
+      watch.close();
     }
     if (refused.get()) {
       throw new CommandException(
@@ -292,13 +304,9 @@ final class JobCommand extends BaseCommand {
     }
   }
 
-  private static boolean makePlace(Path at) throws IOException {
-    if (Files.exists(at, java.nio.file.LinkOption.NOFOLLOW_LINKS)) {
-      return false;
-    }
+  private static void makePlace(Path at) throws IOException {
     Files.createDirectories(
         at, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
-    return true;
   }
 
   private void removePlace(Path at) {

@@ -7,13 +7,16 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.coffer.format.gocryptfs.GocryptfsCipher;
 import io.coffer.format.gocryptfs.GocryptfsOptions;
 import io.coffer.posix.Credentials;
+import io.coffer.posix.Flags;
 import io.coffer.posix.SystemCall;
 import io.coffer.store.LocalStore;
+import io.coffer.store.LockType;
 import io.coffer.tree.Finding.Kind;
 import io.coffer.tree.Finding.Severity;
 import java.io.IOException;
@@ -28,7 +31,9 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
@@ -149,6 +154,32 @@ class VolumeCheckTest {
   @Nested
   @DisplayName("of contents")
   class Contents {
+    @Test
+    void waits_for_a_writer_that_is_in_the_middle_of_a_block() throws Exception {
+      Path file = tree.file(tree.root, "f", bytes(20_000));
+      byte[] whole = Files.readAllBytes(file);
+      try (var store = LocalStore.open(tree.root);
+          var writer =
+              store
+                  .root()
+                  .openFile(file.getFileName().toString().getBytes(UTF_8), Flags.O_RDWR, 0);
+          var threads = Executors.newSingleThreadExecutor()) {
+        // The lock of block 2, by the protocol for shared storage.
+        writer.lock(LockType.EXCLUSIVE, (1L << 62) + 1 + 2, 1);
+        flip(file, 18 + 2 * BLOCK + 100);
+        var check = threads.submit(() -> tree.check(false));
+        assertThrows(
+            TimeoutException.class,
+            () -> check.get(500, TimeUnit.MILLISECONDS),
+            "it does not wait");
+        Files.write(file, whole);
+        writer.tryLock(LockType.UNLOCK, (1L << 62) + 1 + 2, 1);
+        var result = check.get(60, TimeUnit.SECONDS);
+        assertEquals(List.of(), result.findings());
+        assertEquals(20_000, result.summary().bytes());
+      }
+    }
+
     @Test
     void names_the_file_and_the_block_that_was_changed() throws Exception {
       Path directory = tree.directory(tree.root, "results");

@@ -1,0 +1,230 @@
+package io.coffer.acceptance;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+
+/**
+ * A Slurm cluster of three nodes on this machine, each with its own host name, mount table, /tmp
+ * and munged. See slurm-cluster.sh.
+ */
+final class SlurmCluster implements AutoCloseable {
+  static final List<String> NODES = List.of("n1", "n2", "n3");
+
+  private static final Set<String> ENDED =
+      Set.of("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY");
+
+  private final Path directory;
+  private final Path script;
+
+  private SlurmCluster(Path directory, Path script) {
+    this.directory = directory;
+    this.script = script;
+  }
+
+  /** Starts it in a directory of an area, or ends the test as skipped. */
+  static SlurmCluster start(Area area) {
+    Tools.needRoot();
+    Tools.need("slurmctld", "slurmd", "sbatch", "srun", "munged", "munge", "nsenter", "runuser");
+    if (Reactor.root().startsWith("/tmp")) {
+      Tools.skip("the nodes have a /tmp of their own and would not see " + Reactor.root());
+    }
+    Path directory = area.directory("slurm");
+    Path script = area.path().resolve("slurm-cluster.sh");
+    try (InputStream text = SlurmCluster.class.getResourceAsStream("slurm-cluster.sh")) {
+      if (text == null) {
+        throw new IllegalStateException("slurm-cluster.sh is missing");
+      }
+      Files.copy(text, script);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    var cluster = new SlurmCluster(directory, script);
+    Outcome up = Command.of("bash", script, "up", directory, freePorts()).run();
+    if (up.exit() != 0) {
+      cluster.close();
+      Tools.skip("no Slurm cluster can be started here: " + up);
+    }
+    return cluster;
+  }
+
+  /** The first of four neighbouring ports that nobody uses. */
+  private static int freePorts() {
+    for (int first = 17_817; first < 20_000; first += 4) {
+      if (IntStream.range(first, first + 4).allMatch(SlurmCluster::isFree)) {
+        return first;
+      }
+    }
+    throw new IllegalStateException("no free ports");
+  }
+
+  private static boolean isFree(int port) {
+    try (ServerSocket socket = new ServerSocket(port, 1, InetAddress.getLoopbackAddress())) {
+      return socket.isBound();
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
+  /** A file or directory of the cluster's own. */
+  Path path(String name) {
+    return directory.resolve(name);
+  }
+
+  /** What programs need in their environment to use this cluster and no other. */
+  Command in(Command command) {
+    return command
+        .env("SLURM_CONF", path("slurm.conf"))
+        .env("COFFER_MUNGE_SOCKET", path("munge/munge.sock"))
+        .env("COFFER_AGENT_SOCK", path("agent/socket"));
+  }
+
+  /** Starts an agent that knows the nodes by name. */
+  void startAgent() {
+    Command.of("install", "-d", "-m", "700", path("agent")).ok();
+    in(Command.of(
+            "unshare",
+            "--mount",
+            "--propagation",
+            "private",
+            "sh",
+            "-c",
+            "mount --bind \"$0\" /etc/hosts && exec \"$@\"",
+            path("hosts"),
+            Reactor.coffer()))
+        .and("agent", "start", "--listen", "127.0.0.1", "--renewal", "2s")
+        .ok();
+  }
+
+  /** A job's number. */
+  String submit(String ticket, String body, String... options) {
+    try {
+      Path file = Files.createTempFile(directory, "job", ".sh");
+      Files.writeString(file, "#!/bin/bash\n" + body);
+      return in(Command.of(
+              "sbatch", "--parsable", "--output=" + path("out.%j"), "--open-mode=append"))
+          .and("--nodes=3", "--ntasks=6", "--requeue", List.of(options), file)
+          .env("COFFER_TICKET", ticket)
+          .env("coffer", Reactor.coffer())
+          .ok()
+          .out()
+          .strip();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  String state(String job) {
+    String line = in(Command.of("scontrol", "--oneliner", "show", "job", job)).ok().out();
+    return line.replaceFirst("(?s).*JobState=(\\w+).*", "$1");
+  }
+
+  /** Waits until a job has ended, and tells how. */
+  String awaitEnd(String job) {
+    if (!Mounted.waitUntil(Duration.ofMinutes(3), () -> ENDED.contains(state(job)))) {
+      throw new AssertionError("job " + job + " does not end: " + state(job) + ", " + output(job));
+    }
+    return state(job);
+  }
+
+  /** What a job has printed. */
+  String output(String job) {
+    try {
+      return Files.readString(path("out." + job), StandardCharsets.ISO_8859_1);
+    } catch (IOException e) {
+      return "";
+    }
+  }
+
+  /** Waits until a job has printed something. */
+  void awaitOutput(String job, String text) {
+    if (!Mounted.waitUntil(
+            Duration.ofMinutes(2), () -> output(job).contains(text) || ENDED.contains(state(job)))
+        || !output(job).contains(text)) {
+      throw new AssertionError("job " + job + " does not say " + text + ": " + output(job));
+    }
+  }
+
+  /** The views that a node shows. */
+  List<String> views(String node) {
+    try (Stream<String> lines =
+        Files.lines(Path.of("/proc", pid(node), "mounts"), StandardCharsets.ISO_8859_1)) {
+      return lines.filter(line -> line.contains(" fuse.coffer ")).toList();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private String pid(String node) throws IOException {
+    return Files.readString(path("run/slurmd." + node + ".pid")).strip();
+  }
+
+  /** Processes of a job, and what they are. */
+  Map<Long, String> processes(String job) {
+    return processesWith("SLURM_JOB_ID=" + job + "\0");
+  }
+
+  /** Those of this cluster's jobs and users that have something in their environment. */
+  private Map<Long, String> processesWith(String variable) {
+    String own = "\0SLURM_CONF=" + path("slurm.conf") + "\0";
+    return ProcessHandle.allProcesses()
+        .filter(each -> {
+          String environment = environment(each.pid());
+          return environment.contains("\0" + variable) && environment.contains(own);
+        })
+        .collect(
+            Collectors.toMap(ProcessHandle::pid, each -> each.info().commandLine().orElse("?")));
+  }
+
+  private static String environment(long pid) {
+    try {
+      return "\0"
+          + new String(
+              Files.readAllBytes(Path.of("/proc/" + pid + "/environ")),
+              StandardCharsets.ISO_8859_1);
+    } catch (IOException e) {
+      return "";
+    }
+  }
+
+  /** What is left of a job: views, processes, mount points. */
+  List<String> leftovers(String job) {
+    List<String> left = new ArrayList<>();
+    for (String node : NODES) {
+      views(node).stream()
+          .filter(line -> line.contains("/job." + job + "/"))
+          .forEach(line -> left.add(node + ": " + line));
+      try (Stream<Path> files = Files.walk(path("tmp." + node))) {
+        files
+            .filter(each -> each.toString().contains("/job." + job))
+            .forEach(each -> left.add(node + ": " + each));
+      } catch (IOException | UncheckedIOException e) {
+        left.add(node + ": " + e);
+      }
+    }
+    processes(job).forEach((pid, command) -> left.add(pid + " " + command));
+    return left;
+  }
+
+  @Override
+  public void close() {
+    Command.of("bash", script, "down", directory).run();
+    // What a failed test left.
+    processesWith("SLURM_JOB_ID=")
+        .keySet()
+        .forEach(pid -> ProcessHandle.of(pid).ifPresent(ProcessHandle::destroyForcibly));
+  }
+}

@@ -1,0 +1,205 @@
+package io.coffer.acceptance;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.coffer.crypto.SecretBytes;
+import io.coffer.keys.GocryptfsVolume;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Base64;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.MethodOrderer;
+import org.junit.jupiter.api.Order;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestMethodOrder;
+
+/** {@code coffer job} on a real Slurm of three nodes. */
+@DisplayName("A job on three nodes of Slurm")
+@TestMethodOrder(MethodOrderer.OrderAnnotation.class)
+class SlurmTest {
+  private static final int RECORD = 47_001;
+
+  private static final Area AREA = Area.onDisk();
+  private static final Volume VOLUME = Volume.in(AREA, "v");
+  private static SlurmCluster cluster;
+
+  @BeforeAll
+  static void start() {
+    try {
+      cluster = AREA.own(SlurmCluster.start(AREA));
+      VOLUME.init(Volume.Program.COFFER);
+      cluster.startAgent();
+    } catch (RuntimeException | Error e) {
+      AREA.close();
+      throw e;
+    }
+  }
+
+  @AfterAll
+  static void stop() {
+    if (cluster != null) {
+      cluster.in(Command.coffer("agent", "stop")).run();
+    }
+    AREA.close();
+  }
+
+  private static String ticket() {
+    return cluster
+        .in(Command.coffer("job", "ticket", "--volume", VOLUME.stored(), "--nodes", "3"))
+        .and("--time", "1h", "--password-file", VOLUME.password())
+        .ok()
+        .out()
+        .strip();
+  }
+
+  private static void assertNothingLeft(String job) {
+    assertTrue(
+        Mounted.waitUntil(Duration.ofSeconds(30), () -> cluster.leftovers(job).isEmpty()),
+        () -> "left of job " + job + ": " + cluster.leftovers(job) + "\n" + cluster.output(job));
+  }
+
+  /** In the batch script: opens the view, says so, and does something. */
+  private static String script(String then) {
+    return "VIEW=$($coffer job mount) || exit 99\nexport VIEW\necho mounted\n" + then;
+  }
+
+  @Test
+  @Order(1)
+  void reads_and_writes_in_every_task_of_every_step() {
+    String used = ticket();
+    String job =
+        cluster.submit(
+            used,
+            script(
+                """
+                srun --overlap bash -c '
+                  echo "$SLURMD_NODENAME" >$VIEW/$SLURM_PROCID
+                  head -c %1$d /dev/zero | tr "\\0" $SLURM_PROCID \
+                    | dd of=$VIEW/shared bs=%1$d seek=$SLURM_PROCID conv=notrunc status=none'
+                srun --overlap bash -c '
+                  echo "task $SLURM_PROCID: $(cat $VIEW/[0-5] | sort | uniq -c | tr -s "\\n " " ")"
+                  echo "file $(tr -s 0-5 <$VIEW/shared) of $(stat -c %%s $VIEW/shared)"'
+                """
+                    .formatted(RECORD)));
+    assertEquals("COMPLETED", cluster.awaitEnd(job), () -> cluster.output(job));
+    String output = cluster.output(job);
+    for (int task = 0; task < 6; task++) {
+      assertTrue(output.contains("task " + task + ":  2 n1 2 n2 2 n3"), output);
+    }
+    assertEquals(6, output.split("file 012345 of " + 6 * RECORD, -1).length - 1, output);
+    assertNothingLeft(job);
+    String thief = cluster.submit(used, script("cat $VIEW/0"));
+    assertEquals("FAILED", cluster.awaitEnd(thief), () -> cluster.output(thief));
+    assertFalse(cluster.output(thief).contains("mounted"), () -> cluster.output(thief));
+    assertNothingLeft(thief);
+  }
+
+  @Test
+  @Order(2)
+  void leaves_nothing_when_it_fails_is_cancelled_requeued_or_loses_a_view() {
+    String failing = cluster.submit(ticket(), script("ls $VIEW >/dev/null; exit 3"));
+    assertEquals("FAILED", cluster.awaitEnd(failing), () -> cluster.output(failing));
+    assertTrue(cluster.output(failing).contains("mounted"), () -> cluster.output(failing));
+    assertNothingLeft(failing);
+
+    String cancelled =
+        cluster.submit(ticket(), script("srun --overlap sh -c 'cd $VIEW; sleep 600'"));
+    cluster.awaitOutput(cancelled, "mounted");
+    for (String node : SlurmCluster.NODES) {
+      assertEquals(1, cluster.views(node).size(), node);
+    }
+    cluster.in(Command.of("scancel", cancelled)).ok();
+    assertEquals("CANCELLED", cluster.awaitEnd(cancelled));
+    assertNothingLeft(cancelled);
+
+    String requeued =
+        cluster.submit(
+            ticket(), script("[ \"${SLURM_RESTART_COUNT:-0}\" = 1 ] && exit 0; sleep 600"));
+    cluster.awaitOutput(requeued, "mounted");
+    cluster.in(Command.of("scontrol", "requeue", requeued)).ok();
+    // Held for a while, so that what the first run left has time to go.
+    String killed = cluster.submit(ticket(), script("sleep 600"));
+    cluster.awaitOutput(killed, "mounted");
+    long holder =
+        cluster.processes(killed).entrySet().stream()
+            .filter(each -> each.getValue().contains("io.coffer.cli.Main job hold"))
+            .mapToLong(java.util.Map.Entry::getKey)
+            .findFirst()
+            .orElseThrow();
+    ProcessHandle.of(holder).orElseThrow().destroyForcibly();
+    assertTrue(
+        Mounted.waitUntil(
+            Duration.ofSeconds(60),
+            () ->
+                SlurmCluster.NODES.stream()
+                    .flatMap(node -> cluster.views(node).stream())
+                    .noneMatch(line -> line.contains("/job." + killed + "/"))),
+        () -> "a view whose neighbour was killed stays: " + cluster.leftovers(killed));
+    cluster.in(Command.of("scancel", killed)).ok();
+    assertEquals("CANCELLED", cluster.awaitEnd(killed));
+    assertNothingLeft(killed);
+    // Slurm starts what was requeued two minutes later, if nobody says otherwise.
+    cluster.in(Command.of("scancel", requeued)).ok();
+    cluster.awaitEnd(requeued);
+    assertNothingLeft(requeued);
+  }
+
+  @Test
+  @Order(3)
+  void brings_no_secret_to_the_scheduler() throws Exception {
+    String job =
+        cluster.submit(
+            ticket(),
+            script(
+                "env; scontrol show job $SLURM_JOB_ID; cat /proc/[1-9]*/cmdline; echo; echo looked;"
+                    + " sleep 600"));
+    cluster.awaitOutput(job, "\nlooked\n");
+    byte[] key;
+    try (SecretBytes password =
+            SecretBytes.copyOf(Volume.PASSWORD.getBytes(StandardCharsets.UTF_8));
+        SecretBytes master = GocryptfsVolume.open(VOLUME.stored(), false).unlock(password)) {
+      key = master.read(bytes -> bytes.clone());
+    }
+    List<String> secrets =
+        List.of(
+            Volume.PASSWORD,
+            HexFormat.of().formatHex(key),
+            Base64.getEncoder().encodeToString(key),
+            new String(key, StandardCharsets.ISO_8859_1));
+    cluster.in(Command.of("scontrol", "reconfigure")).ok();
+    int looked = 0;
+    try (Stream<Path> all = Files.walk(cluster.path(""))) {
+      for (Path file : (Iterable<Path>) all.filter(Files::isRegularFile)::iterator) {
+        String content = content(file);
+        looked++;
+        for (String secret : secrets) {
+          assertFalse(content.contains(secret), "a secret in " + file);
+        }
+      }
+    }
+    assertTrue(looked > 10, "the state of the scheduler was not found");
+    assertNotEquals("", cluster.output(job));
+    cluster.in(Command.of("scancel", job)).ok();
+    cluster.awaitEnd(job);
+    assertNothingLeft(job);
+  }
+
+  private static String content(Path file) {
+    try {
+      return new String(Files.readAllBytes(file), StandardCharsets.ISO_8859_1);
+    } catch (IOException e) {
+      return ""; // written and removed meanwhile
+    }
+  }
+}
