@@ -197,7 +197,7 @@ final class MountCommand extends BaseCommand {
   ExitCode run() throws CommandException, VolumeException, IOException {
     readMountOptions();
     checkOptions();
-    if (FscryptVolume.isIn(directory)) {
+    if (isInPolicyVolume()) {
       return mountTrees();
     }
     if (testDummyEncryption) {
@@ -212,6 +212,17 @@ final class MountCommand extends BaseCommand {
       return serve(volume);
     }
     return start(volume);
+  }
+
+  /** Is it a volume with policies, or a directory in one? */
+  private boolean isInPolicyVolume() throws IOException {
+    return FscryptVolume.isIn(directory)
+        || (!init
+            && !reverse
+            && config == null
+            && Files.isDirectory(directory)
+            && !Files.exists(GocryptfsVolume.configFile(directory, false))
+            && PolicyVolume.rootAround(directory) != null);
   }
 
   private void checkOptions() throws CommandException {
@@ -271,7 +282,8 @@ final class MountCommand extends BaseCommand {
           "--reverse, --config and --master-key have no meaning for a volume with policies",
           "coffer unlock --help");
     }
-    FscryptVolume volume = FscryptVolume.open(directory);
+    PolicyVolume around = PolicyVolume.around(directory);
+    FscryptVolume volume = around == null ? FscryptVolume.open(directory) : around.keys();
     MountPoint.require(directory, mountPoint, mayHoldFiles);
     checkReadOnlyStore();
     set(Switch.POLICIES, true);

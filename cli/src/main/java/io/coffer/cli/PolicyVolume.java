@@ -21,16 +21,22 @@ record PolicyVolume(Path directory, FscryptVolume keys) {
   }
 
   /** Where a directory is stored that may be in a mounted view; itself if it is in none. */
-  static Path stored(Path directory) throws CommandException, VolumeException, IOException {
+  static Path stored(Path directory) throws CommandException, IOException {
     TreeClient client = TreeClient.find(directory);
     return client == null ? directory.toRealPath() : client.stored();
   }
 
   /** The volume around a stored directory, or null. */
   static @Nullable PolicyVolume around(Path stored) throws VolumeException, IOException {
+    Path root = rootAround(stored);
+    return root == null ? null : new PolicyVolume(root, FscryptVolume.open(root));
+  }
+
+  /** The root of the volume around a stored directory, or null. */
+  static @Nullable Path rootAround(Path stored) throws IOException {
     for (Path at = stored.toRealPath(); at != null; at = at.getParent()) {
       if (FscryptVolume.isIn(at)) {
-        return new PolicyVolume(at, FscryptVolume.open(at));
+        return at;
       }
     }
     return null;

@@ -193,10 +193,11 @@ final class TreeClient {
   }
 
   /** Where the path is stored. */
-  Path stored() throws CommandException, VolumeException, IOException {
+  Path stored() throws CommandException, IOException {
     Map<String, Object> answer = ask(Map.of("op", "stored", "path", hexPath()), null);
     byte[] below = HexFormat.of().parseHex(String.valueOf(answer.get("path")));
-    return volume().directory().resolve(new String(below, StandardCharsets.UTF_8));
+    return Path.of(String.valueOf(answer.get("store")))
+        .resolve(new String(below, StandardCharsets.UTF_8));
   }
 
   /** Gives a key; returns its identifier. */

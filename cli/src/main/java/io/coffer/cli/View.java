@@ -12,6 +12,7 @@ import io.coffer.mount.MountOptions;
 import io.coffer.mount.MountedView;
 import io.coffer.mount.Sharing;
 import io.coffer.mount.SharingMode;
+import io.coffer.posix.Errno;
 import io.coffer.posix.ErrnoException;
 import io.coffer.posix.Processes;
 import io.coffer.store.LocalStore;
@@ -33,6 +34,10 @@ public final class View {
   private static final Duration BELIEVE = Duration.ofSeconds(1);
 
   private final LocalStore store;
+
+  /** Where leases lie: the store, or one of the whole volume if a directory in it is mounted. */
+  private final LocalStore leases;
+
   private final @Nullable GocryptfsFormat format;
   private final Sharing sharing;
   private final MountedView mounted;
@@ -40,11 +45,13 @@ public final class View {
 
   private View(
       LocalStore store,
+      LocalStore leases,
       @Nullable GocryptfsFormat format,
       Sharing sharing,
       MountedView mounted,
       @Nullable AutoCloseable keyWatch) {
     this.store = store;
+    this.leases = leases;
     this.format = format;
     this.sharing = sharing;
     this.mounted = mounted;
@@ -82,6 +89,7 @@ public final class View {
               + " or later");
     }
     LocalStore store = null;
+    LocalStore leases = null;
     GocryptfsFormat format = null;
     Sharing sharing = null;
     MountedView mounted = null;
@@ -90,9 +98,11 @@ public final class View {
       if (masterKey != null) {
         format = new GocryptfsFormat(spec.config(), masterKey, !spec.has(Switch.NO_LONG_NAMES));
       }
-      sharing = sharing(spec, store, format);
+      Path root = root(spec);
+      leases = root.equals(spec.directory()) ? store : LocalStore.open(root);
+      sharing = sharing(spec, leases, format);
       mounted = mount(spec, store, format, sharing);
-      return new View(store, format, sharing, mounted, watchKey(spec));
+      return new View(store, leases, format, sharing, mounted, watchKey(spec));
     } catch (Sharing.RefusedException e) {
       throw new CommandException(ExitCode.VOLUME_DIRECTORY, String.valueOf(e.getMessage()));
     } catch (ErrnoException e) {
@@ -109,7 +119,7 @@ public final class View {
       throw new CommandException(ExitCode.EXCLUDE, String.valueOf(e.getMessage()));
     } finally {
       if (mounted == null) {
-        close(store, format, sharing);
+        close(store, leases, format, sharing);
       }
     }
   }
@@ -137,6 +147,19 @@ public final class View {
           "the key service will not be able to tell when it withdraws the key: {0}",
           e.getMessage());
       return null;
+    }
+  }
+
+  /** The root of the volume, of which a directory may be mounted. */
+  private static Path root(ViewSpec spec) throws ErrnoException {
+    if (!spec.has(Switch.POLICIES)) {
+      return spec.directory();
+    }
+    try {
+      Path root = PolicyVolume.rootAround(spec.directory());
+      return root == null ? spec.directory() : root;
+    } catch (IOException e) {
+      throw new ErrnoException(Errno.EIO, String.valueOf(e.getMessage()));
     }
   }
 
@@ -191,8 +214,9 @@ public final class View {
     if (spec.has(Switch.TEST_DUMMY_ENCRYPTION)) {
       files.encryptEverythingForTests();
     }
-    Path metadata = FscryptVolume.file(spec.directory());
-    return MountedView.mount(files, files, options, new MountedView.Trees(files, metadata));
+    Path metadata = FscryptVolume.file(root(spec));
+    return MountedView.mount(
+        files, files, options, new MountedView.Trees(files, spec.directory(), metadata));
   }
 
   private static SharingMode mode(ViewSpec spec, Sharing sharing) {
@@ -277,7 +301,7 @@ public final class View {
         LOG.log(System.Logger.Level.DEBUG, "the key service: {0}", e.getMessage());
       }
     }
-    close(store, format, sharing);
+    close(store, leases, format, sharing);
   }
 
   /** Unmounts, from the thread of an interruption; waits a few seconds for requests under way. */
@@ -292,12 +316,22 @@ public final class View {
   }
 
   private static void close(
-      @Nullable LocalStore store, @Nullable GocryptfsFormat format, @Nullable Sharing sharing) {
+      @Nullable LocalStore store,
+      @Nullable LocalStore leases,
+      @Nullable GocryptfsFormat format,
+      @Nullable Sharing sharing) {
     if (sharing != null) {
       sharing.close();
     }
     if (format != null) {
       format.close();
+    }
+    if (leases != null && leases != store) {
+      try {
+        leases.close();
+      } catch (ErrnoException e) {
+        LOG.log(System.Logger.Level.WARNING, "the volume: {0}", e.getMessage());
+      }
     }
     if (store != null) {
       try {

@@ -318,6 +318,31 @@ class PolicyCommandsTest {
   }
 
   @Test
+  void aDirectoryOfItIsMountedAloneWithTheSameKeys() throws IOException {
+    ok("mount", "--password-file", password, volume, view);
+    Path tree = Files.createDirectory(view.resolve("tree"));
+    ok("policy", "set", tree);
+    Files.writeString(Files.createDirectory(tree.resolve("below")).resolve("file"), "text");
+    ok("unmount", view);
+    Path below;
+    try (Stream<Path> all = Files.list(volume.resolve("tree"))) {
+      below = all.findFirst().orElseThrow();
+    }
+    ok("mount", "--exclusive", below, view);
+    assertFalse(Files.exists(view.resolve("file")));
+    ok("unlock", "--password-file", password, view);
+    assertEquals("text", Files.readString(view.resolve("file")));
+    ok("protector", "list", view);
+    // Its lease is that of the whole volume.
+    Path other = Files.createDirectory(temporary.resolve("other view"));
+    assertEquals(6, Run.coffer("mount", volume, other).exitCode());
+    Files.createDirectory(view.resolve("new"));
+    ok("export", view.resolve("new"), temporary.resolve("new.tar"));
+    ok("unmount", view);
+    assertTrue(ok("check", volume).out().contains("No problems"));
+  }
+
+  @Test
   void everythingIsEncryptedForTestsIfThatIsWanted() throws IOException {
     ok("mount", "--test-dummy-encryption", volume, view);
     Files.writeString(view.resolve("file"), "text");

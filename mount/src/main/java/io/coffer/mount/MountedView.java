@@ -38,9 +38,10 @@ public final class MountedView {
   /**
    * Trees with policies, which are unlocked and locked while the view is mounted.
    *
+   * @param store what is mounted: the volume, or a directory in it
    * @param metadata the file in which the volume keeps its master keys, wrapped
    */
-  public record Trees(PolicyFilesystem files, Path metadata) {}
+  public record Trees(PolicyFilesystem files, Path store, Path metadata) {}
 
   /**
    * Mounts a filesystem, which is closed when the view ends, and also if mounting fails.
@@ -71,7 +72,7 @@ public final class MountedView {
       }
       if (trees != null) {
         trees.files().setCache(adapter);
-        control = TreeControl.open(trees.files(), trees.metadata(), options.request().allowOther());
+        control = TreeControl.open(trees, options.request().allowOther());
         adapter.setControlPath(control.path());
       }
       mount =

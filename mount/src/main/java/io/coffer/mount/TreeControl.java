@@ -50,7 +50,7 @@ import tools.jackson.core.json.JsonFactory;
  * op         members                                              answer
  * status     path                                                 encrypted, contents, names,
  *                                                                 padding, identifier, status
- * stored     path                                                 path, as it is stored
+ * stored     path                                                 store, path below it
  * keys                                                            keys
  * unlock     secret                                               identifier
  * lock       identifier, everybody, strict                        otherUsers, busyFiles
@@ -75,6 +75,7 @@ final class TreeControl implements AutoCloseable {
   private final @Nullable Path ownDirectory;
   private final int socket;
   private final PolicyFilesystem files;
+  private final Path store;
   private final Path metadata;
   private final boolean everybody;
   private final int owner;
@@ -85,14 +86,14 @@ final class TreeControl implements AutoCloseable {
       Path path,
       @Nullable Path ownDirectory,
       int socket,
-      PolicyFilesystem files,
-      Path metadata,
+      MountedView.Trees trees,
       boolean everybody) {
     this.path = path;
     this.ownDirectory = ownDirectory;
     this.socket = socket;
-    this.files = files;
-    this.metadata = metadata;
+    this.files = trees.files();
+    this.store = trees.store();
+    this.metadata = trees.metadata();
     this.everybody = everybody;
     this.owner = Credentials.effectiveUid();
   }
@@ -100,11 +101,9 @@ final class TreeControl implements AutoCloseable {
   /**
    * Opens a socket in a directory of this user's runtime files.
    *
-   * @param metadata the file in which the volume keeps its master keys, wrapped
    * @param everybody users other than the mounting one are let in
    */
-  static TreeControl open(PolicyFilesystem files, Path metadata, boolean everybody)
-      throws IOException {
+  static TreeControl open(MountedView.Trees trees, boolean everybody) throws IOException {
     String runtime = System.getenv("XDG_RUNTIME_DIR");
     Path directory;
     Path own = null;
@@ -128,7 +127,7 @@ final class TreeControl implements AutoCloseable {
     } finally {
       Processes.umask(mask);
     }
-    var control = new TreeControl(path, own, socket, files, metadata, everybody);
+    var control = new TreeControl(path, own, socket, trees, everybody);
     Thread.ofPlatform().daemon().name("tree-control").start(control::acceptAll);
     return control;
   }
@@ -290,7 +289,10 @@ final class TreeControl implements AutoCloseable {
       }
       case "stored" -> {
         byte[] stored = files.encryptPath(hex(request, "path"));
-        yield object(json -> json.writeStringProperty("path", HexFormat.of().formatHex(stored)));
+        yield object(json -> {
+          json.writeStringProperty("store", store.toString());
+          json.writeStringProperty("path", HexFormat.of().formatHex(stored));
+        });
       }
       case "keys" -> object(json -> writeKeys(json, user, master));
       case "unlock" -> {

@@ -69,7 +69,7 @@ class TreesTest {
     files = new PolicyFilesystem(store, EncryptedFilesystem.Options.defaults(), null);
     var options = new TestView.Options();
     options.timeout = Duration.ofSeconds(100);
-    var trees = new MountedView.Trees(files, base.resolve("metadata"));
+    var trees = new MountedView.Trees(files, base.resolve("store"), base.resolve("metadata"));
     mounted = MountedView.mount(files, files, TestView.mountOptions(view, options), trees);
     identifier = unlock(1);
     tree = Files.createDirectory(view.resolve("tree"));
