@@ -14,6 +14,8 @@ import io.coffer.keyserver.server.KeyServer;
 import io.coffer.keyserver.server.Limits;
 import io.coffer.keyserver.server.ServerBackup;
 import io.coffer.keyserver.server.ServerHome;
+import io.coffer.keyserver.tpm.TpmChannel;
+import io.coffer.keyserver.tpm.TpmEndpoint;
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -26,9 +28,11 @@ import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.HexFormat;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.CountDownLatch;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -464,6 +468,64 @@ final class KeyserverCommand extends Commands.Group {
     console().out().println(sealed ? "sealed" : "open");
     console().err().println("  you are " + status.string("you"));
     return sealed ? Failure.OTHER : 0;
+  }
+
+  @Command(
+      name = "tpm",
+      mixinStandardHelpOptions = true,
+      description = {
+        "Print the registration of this machine as an endpoint with its TPM, as JSON.",
+        "",
+        "It holds the TPM's endorsement key and what the registers are now, which is thereby what"
+            + " they have to be: look at the registers on a machine you trust."
+      },
+      footer = {
+        "",
+        "Example:",
+        "  coffer keyserver tpm --service hpc --pcr 0 --pcr 2 --pcr 4 --pcr 7 > node1.json"
+      })
+  int tpm(
+      @Option(
+              names = "--device",
+              paramLabel = "TPM",
+              defaultValue = "/dev/tpmrm0",
+              description = "A device, or tcp:HOST:PORT of a software TPM (default: /dev/tpmrm0).")
+          String device,
+      @Option(
+              names = "--pcr",
+              paramLabel = "N",
+              required = true,
+              description = "A register of the policy, 0 to 23; may be repeated.")
+          List<Integer> registers,
+      @Option(
+              names = "--service",
+              paramLabel = "NAME",
+              required = true,
+              description = "A service whose keys the machine is to open; may be repeated.")
+          List<String> services)
+      throws IOException, Failure {
+    if (registers.stream().anyMatch(register -> register < 0 || register > 23)) {
+      throw new Failure(Failure.USAGE, "a TPM has the registers 0 to 23", "Correct --pcr.");
+    }
+    try (TpmChannel channel = TpmChannel.open(device);
+        TpmEndpoint tpm = new TpmEndpoint(channel)) {
+      JsonObject values = new JsonObject();
+      tpm.read(new TreeSet<>(registers))
+          .forEach((number, value) ->
+              values.put(number.toString(), List.of(HexFormat.of().formatHex(value))));
+      console()
+          .printSecret(
+              new JsonObject()
+                  .put("attestation", "tpm")
+                  .put("services", services)
+                  .put(
+                      "tpm",
+                      new JsonObject()
+                          .put("ek", tpm.endorsementKey().getEncoded())
+                          .put("pcrs", values))
+                  .toBytes());
+    }
+    return 0;
   }
 
   @Command(

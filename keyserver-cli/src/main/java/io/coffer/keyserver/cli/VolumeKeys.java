@@ -19,7 +19,8 @@ import java.util.function.Consumer;
  * Passwords of volumes from a key server: the base64 of a key, of which the volume's configuration
  * makes what it makes of any password. The reference is a JSON object: {@code url}, {@code
  * authority}, {@code certificate}, {@code key} and {@code token} (files, relative to the
- * reference), {@code service}, {@code owner}, {@code id}, and {@code version} (1 if left out).
+ * reference), {@code service}, {@code owner}, {@code id}, {@code version} (1 if left out), and
+ * {@code tpm} for an endpoint that is registered with one (a device or tcp:HOST:PORT).
  */
 public final class VolumeKeys implements KeyService {
   private record Reference(KeyClient.Settings settings, Path token, KeyClient.Key key) {
@@ -27,14 +28,24 @@ public final class VolumeKeys implements KeyService {
       try {
         JsonObject json = JsonObject.parse(Files.readAllBytes(file), Set.of());
         json.allow(
-            "url", "authority", "certificate", "key", "token", "service", "owner", "id", "version");
+            "url",
+            "authority",
+            "certificate",
+            "key",
+            "token",
+            "service",
+            "owner",
+            "id",
+            "version",
+            "tpm");
         return new Reference(
             new KeyClient.Settings(
                 URI.create(json.string("url")),
                 Pem.readCertificate(file.resolveSibling(json.string("authority"))),
                 Pem.readCertificate(file.resolveSibling(json.string("certificate"))),
                 Pem.readPrivateKey(file.resolveSibling(json.string("key")), "EC"),
-                1),
+                1,
+                json.optionalString("tpm")),
             file.resolveSibling(json.string("token")),
             new KeyClient.Key(
                 json.string("service"),

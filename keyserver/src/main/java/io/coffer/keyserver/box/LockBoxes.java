@@ -11,6 +11,7 @@ import java.time.Duration;
 public final class LockBoxes implements AutoCloseable {
   private final RecordStore store;
   private final Masters masters;
+  private final Attestations attestations;
   private final Services services;
   private final Owners owners;
   private final Keys keys;
@@ -21,7 +22,8 @@ public final class LockBoxes implements AutoCloseable {
     this.store = store;
     this.masters = new Masters(root);
     Records records = new Records(store);
-    this.services = new Services(records, masters, clock);
+    this.attestations = new Attestations(records, clock);
+    this.services = new Services(records, masters, attestations, clock);
     this.owners = new Owners(records, clock);
     this.keys = new Keys(records, services, owners, clock, grace);
     this.tokens = new Tokens(records, clock);
@@ -49,6 +51,10 @@ public final class LockBoxes implements AutoCloseable {
 
   public Services services() {
     return services;
+  }
+
+  public Attestations attestations() {
+    return attestations;
   }
 
   public Owners owners() {

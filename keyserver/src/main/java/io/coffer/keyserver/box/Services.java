@@ -37,10 +37,12 @@ public final class Services {
 
   private final Records records;
   private final Masters masters;
+  private final Attestations attestations;
   private final Clock clock;
   private final Object rewrapping = new Object();
 
-  Services(Records records, Masters masters, Clock clock) {
+  Services(Records records, Masters masters, Attestations attestations, Clock clock) {
+    this.attestations = attestations;
     this.records = records;
     this.masters = masters;
     this.clock = clock;
@@ -359,12 +361,17 @@ public final class Services {
   public JsonObject register(Identity caller, String name, JsonObject request)
       throws ProblemException, EngineException, JsonException {
     requireOperator(caller);
-    request.allow("services", "attestation");
+    request.allow("services", "attestation", "tpm");
     String attestation = request.string("attestation");
-    if (!attestation.equals("mtls")) {
+    if (!attestation.equals("mtls") && !attestation.equals("tpm")) {
       throw ProblemException.badRequest(
           "this attestation is not known",
-          "Use \"mtls\": the endpoint proves its identity by its certificate alone.");
+          "Use \"tpm\", or \"mtls\": the endpoint proves itself by its certificate alone.");
+    }
+    if (attestation.equals("tpm") != request.has("tpm")) {
+      throw ProblemException.badRequest(
+          "\"attestation\":\"tpm\" and the member 'tpm' belong together",
+          "Send 'tpm' with 'ek' and 'pcrs', as 'coffer keyserver tpm' prints it.");
     }
     List<String> services = request.strings("services");
     for (String service : services) {
@@ -381,6 +388,7 @@ public final class Services {
             .put("name", name)
             .put("attestation", attestation)
             .put("services", services.stream().distinct().sorted().toList())
+            .put("tpm", request.has("tpm") ? Attestations.policy(request.object("tpm")) : null)
             .put("registered", now())
             .put("registered_by", caller.toString());
     Records.Loaded old = records.find(id);
@@ -388,6 +396,7 @@ public final class Services {
         old == null
             ? Records.create(id, json)
             : Records.update(new Records.Loaded(id, old.version(), json)));
+    attestations.forget(name);
     return json;
   }
 
@@ -401,7 +410,9 @@ public final class Services {
     for (String id : records.ids("endpoint/", "", 100_000)) {
       Records.Loaded endpoint = records.find(id);
       if (endpoint != null) {
-        all.add(endpoint.json());
+        JsonObject json = endpoint.json();
+        String name = id.substring("endpoint/".length());
+        all.add(json.put("verdict", attestations.verdict(name)));
       }
     }
     return new JsonObject().put("endpoints", all);
@@ -416,6 +427,7 @@ public final class Services {
           "there is no endpoint '" + name + "'", "GET /v1/endpoints to see them all.");
     }
     records.commit(Records.delete(endpoint));
+    attestations.forget(name);
   }
 
   /** Is the endpoint registered for a service? */
@@ -429,6 +441,14 @@ public final class Services {
     } catch (JsonException e) {
       throw new IntegrityException("the record of the endpoint " + caller.name() + " is malformed");
     }
+  }
+
+  private JsonObject load(Identity endpoint) throws ProblemException, EngineException {
+    Records.Loaded loaded = records.find("endpoint/" + endpoint.name());
+    if (loaded == null) {
+      throw ProblemException.forbidden("the endpoint is registered no more", "Ask an operator.");
+    }
+    return loaded.json();
   }
 
   /** Seals a service's master key to the key that a registered endpoint sends. */
@@ -454,12 +474,16 @@ public final class Services {
       throw ProblemException.badRequest(
           String.valueOf(e.getMessage()), "Send the public key that the answer is sealed to.");
     }
+    String attestation = load(caller).string("attestation");
+    if (attestation.equals("tpm")) {
+      attestations.require(caller.name(), request.bytes("public_key"));
+    }
     long wanted = request.integer("version", 1, Integer.MAX_VALUE, 0);
     try (Master master = wanted == 0 ? current(service) : version(service, (int) wanted)) {
       return new JsonObject()
           .put("service", service)
           .put("version", master.version())
-          .put("attestation", "mtls")
+          .put("attestation", attestation)
           .put(
               "grant",
               MasterKeyGrant.seal(

@@ -2,11 +2,15 @@ package io.coffer.keyserver.client;
 
 import io.coffer.crypto.RandomBytes;
 import io.coffer.crypto.SecretBytes;
+import io.coffer.keyserver.box.Attestations;
 import io.coffer.keyserver.ca.Identity;
 import io.coffer.keyserver.ca.Profile;
 import io.coffer.keyserver.ca.TrustedAuthority;
 import io.coffer.keyserver.json.JsonException;
 import io.coffer.keyserver.json.JsonObject;
+import io.coffer.keyserver.tpm.Credential;
+import io.coffer.keyserver.tpm.TpmChannel;
+import io.coffer.keyserver.tpm.TpmEndpoint;
 import io.coffer.keyserver.wire.DoubleKey;
 import io.coffer.keyserver.wire.Hpke;
 import io.coffer.keyserver.wire.KeyName;
@@ -29,8 +33,10 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -53,7 +59,8 @@ import org.jspecify.annotations.Nullable;
  */
 public final class KeyClient implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger("io.coffer.keyserver");
-  private static final Set<String> BINARY = Set.of("wrapped", "grant");
+  private static final Set<String> BINARY =
+      Set.of("wrapped", "grant", "credential", "seed", "nonce");
   private static final Duration TIMEOUT = Duration.ofSeconds(20);
   private static final long RETRY_MILLIS = 500;
 
@@ -62,13 +69,26 @@ public final class KeyClient implements AutoCloseable {
    *
    * @param url as {@code https://host:7450}
    * @param cached how many keys are kept at most
+   * @param tpm this machine's TPM, as {@link TpmChannel#open} has it; null for an endpoint that is
+   *     not registered with one
    */
   public record Settings(
       URI url,
       X509Certificate authority,
       X509Certificate certificate,
       PrivateKey key,
-      int cached) {}
+      int cached,
+      @Nullable String tpm) {
+    /** Without a TPM. */
+    public Settings(
+        URI url,
+        X509Certificate authority,
+        X509Certificate certificate,
+        PrivateKey key,
+        int cached) {
+      this(url, authority, certificate, key, cached, null);
+    }
+  }
 
   /**
    * A version of a key.
@@ -119,6 +139,8 @@ public final class KeyClient implements AutoCloseable {
   private volatile long deadline;
   private volatile long life;
   private volatile boolean renewable = true;
+  private final Object attesting = new Object();
+  private long attestedUntil = System.nanoTime();
 
   /** Of the changes that the watcher has heard of; only it and open use it. */
   private String position = "";
@@ -282,6 +304,52 @@ public final class KeyClient implements AutoCloseable {
     }
   }
 
+  /** Proves this machine by its TPM, unless what it proved holds for a minute more. */
+  private void attestIfDue() throws IOException, JsonException {
+    String where = settings.tpm();
+    if (where == null) {
+      return;
+    }
+    synchronized (attesting) {
+      if (attestedUntil - System.nanoTime() > TimeUnit.MINUTES.toNanos(1)) {
+        return;
+      }
+      long asked = System.nanoTime();
+      try (TpmChannel channel = TpmChannel.open(where);
+          TpmEndpoint tpm = new TpmEndpoint(channel)) {
+        JsonObject challenge =
+            send(
+                "POST",
+                "/v1/attestation/challenge",
+                new JsonObject().put("ak", tpm.attestationKey()),
+                false);
+        byte[] secret =
+            tpm.activate(new Credential(challenge.bytes("credential"), challenge.bytes("seed")));
+        TreeSet<Integer> registers = new TreeSet<>();
+        challenge.strings("pcrs").forEach(register -> registers.add(Integer.valueOf(register)));
+        byte[] publicKey = Hpke.encode((ECPublicKey) pair.getPublic());
+        TpmEndpoint.Quoted quoted =
+            tpm.quote(registers, Attestations.qualifying(challenge.bytes("nonce"), publicKey));
+        JsonObject values = new JsonObject();
+        tpm.read(registers)
+            .forEach(
+                (number, value) -> values.put(number.toString(), HexFormat.of().formatHex(value)));
+        JsonObject verdict =
+            send(
+                "POST",
+                "/v1/attestation/proof",
+                new JsonObject()
+                    .put("secret", secret)
+                    .put("quote", quoted.attest())
+                    .put("signature", quoted.signature())
+                    .put("pcrs", values)
+                    .put("public_key", publicKey),
+                false);
+        attestedUntil = asked + TimeUnit.SECONDS.toNanos(verdict.integer("seconds", 1, 86_400));
+      }
+    }
+  }
+
   private SecretBytes master(String service, int version)
       throws IOException, JsonException, UnwrapException {
     Master name = new Master(service, version);
@@ -289,6 +357,7 @@ public final class KeyClient implements AutoCloseable {
     if (cached != null) {
       return cached;
     }
+    attestIfDue();
     byte[] nonce = RandomBytes.of(32);
     JsonObject request =
         new JsonObject()

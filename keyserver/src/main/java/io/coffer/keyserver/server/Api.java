@@ -57,7 +57,16 @@ final class Api implements Handler {
 
   /** Members of requests that are base64 and may be secret. */
   private static final Set<String> BINARY =
-      Set.of("material", "passphrase", "share", "public_key", "nonce");
+      Set.of(
+          "material",
+          "passphrase",
+          "share",
+          "public_key",
+          "nonce",
+          "ak",
+          "secret",
+          "quote",
+          "signature");
 
   /** A request that has been understood. */
   private record Call(
@@ -221,6 +230,18 @@ final class Api implements Handler {
         "master.grant",
         200,
         call -> state.use(b -> b.services().grantMaster(call.who(), call.name(0), call.body())));
+    route(
+        "POST",
+        "/v1/attestation/challenge",
+        "attestation.challenge",
+        200,
+        call -> state.use(b -> b.attestations().challenge(call.who(), call.body())));
+    route(
+        "POST",
+        "/v1/attestation/proof",
+        "attestation.proof",
+        200,
+        call -> state.use(b -> b.attestations().prove(call.who(), call.body())));
     route(
         "GET",
         "/v1/endpoints",
@@ -723,8 +744,9 @@ final class Api implements Handler {
         reason = body.optionalString("kind") + " credential of " + issued.optionalString("subject");
       } else if (action.startsWith("transfer.") && answer instanceof JsonObject moved) {
         reason = movement(action, moved);
-      } else if (action.equals("master.grant")) {
-        reason = "attested by mTLS only";
+      } else if (action.equals("master.grant") && answer instanceof JsonObject grant) {
+        reason =
+            grant.string("attestation").equals("tpm") ? "attested by TPM" : "attested by mTLS only";
       }
     } catch (ProblemException e) {
       status = e.status();

@@ -1,0 +1,42 @@
+package io.coffer.keyserver.tpm;
+
+/**
+ * Numbers of the TPM 2.0 Library specification, part 2 (structures), as far as they are used here.
+ * All integers are big-endian; "2B" is a size u16 and so many bytes.
+ */
+final class Tpm {
+  static final int ST_NO_SESSIONS = 0x8001;
+  static final int ST_SESSIONS = 0x8002;
+  static final int ST_ATTEST_QUOTE = 0x8018;
+  static final int GENERATED = 0xff544347;
+  static final int RH_NULL = 0x40000007;
+  static final int RS_PW = 0x40000009;
+  static final int RH_ENDORSEMENT = 0x4000000b;
+  static final int ALG_RSA = 0x0001;
+  static final int ALG_AES = 0x0006;
+  static final int ALG_SHA256 = 0x000b;
+  static final int ALG_NULL = 0x0010;
+  static final int ALG_ECDSA = 0x0018;
+  static final int ALG_ECC = 0x0023;
+  static final int ALG_CFB = 0x0043;
+  static final int ECC_NIST_P256 = 0x0003;
+  static final int CC_CREATE_PRIMARY = 0x131;
+  static final int CC_ACTIVATE_CREDENTIAL = 0x147;
+  static final int CC_POLICY_SECRET = 0x151;
+  static final int CC_QUOTE = 0x158;
+  static final int CC_FLUSH_CONTEXT = 0x165;
+  static final int CC_START_AUTH_SESSION = 0x176;
+  static final int CC_PCR_READ = 0x17e;
+  static final int RC_RETRY = 0x922;
+  static final int SE_POLICY = 1;
+
+  /** fixedTPM, fixedParent, sensitiveDataOrigin, restricted, sign. */
+  static final int AK_NEEDED = 0x00050032;
+
+  /** decrypt: a signing key that also decrypts is none. */
+  static final int AK_FORBIDDEN = 0x00020000;
+
+  static final int PCRS = 24;
+
+  private Tpm() {}
+}
