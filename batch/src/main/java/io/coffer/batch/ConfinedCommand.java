@@ -111,11 +111,13 @@ public final class ConfinedCommand implements AutoCloseable {
       DataOutputStream out = new DataOutputStream(new BufferedOutputStream(socket.output()));
       out.write(EXECUTE);
       command.write(out);
+      // Before it runs, since it may signal us at once.
+      CallerSignals.forwardTo(pid);
       out.flush();
       int errno = new DataInputStream(socket.input()).readInt();
       throw new ErrnoException(errno);
     } catch (EOFException e) {
-      CallerSignals.forwardTo(pid);
+      // The connection is closed on execute: the command runs.
     } catch (ErrnoException e) {
       throw e;
     } catch (IOException e) {
