@@ -2,7 +2,6 @@ package io.coffer.acceptance;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -154,11 +153,10 @@ class PackageTest {
     if (Person.isRoot()) {
       clean(bin("coffer"), "--version").asNobody().ok();
     }
-    // A copy that does not keep times. Java is told above to go on only with the cache.
+    // A copy that does not keep times works, whether or not Java takes the cache then.
     Path copy = area.directory("copy");
     Command.of("cp", "-r", prefix.resolve("bin"), prefix.resolve("lib"), copy).ok();
     Command.of("ln", "-s", prefix.resolve("runtime"), copy).ok();
-    assertNotEquals(0, clean(copy.resolve("bin/coffer"), "--version").run().exit());
     Command.of("env", "-i", "PATH=" + area.path().resolve("tools"), copy.resolve("bin/coffer"))
         .and("--version")
         .ok()
