@@ -22,6 +22,7 @@ import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -40,6 +41,8 @@ public final class VolumeLease implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger("io.coffer.vfs");
   private static final int RECORD_BYTES = 256;
   private static final int MOST_RECORDS = 4096;
+  private static final long ENDING_NANOS = 1_000_000_000;
+  private static final long RETRY_NANOS = 20_000_000;
 
   /** Held while records are compared and written. */
   private static final long REGISTRY = FileLocks.FIRST;
@@ -102,7 +105,8 @@ public final class VolumeLease implements AutoCloseable {
   }
 
   /**
-   * Takes a lease.
+   * Takes a lease. A mount of this node that is in the way gets a second to end: the process behind
+   * it lives a little longer than what unmounted it.
    *
    * @param name the file's name in the root of the store; null if the format has none
    * @param exclusive nobody else may have one meanwhile; else only nobody else an exclusive one
@@ -116,6 +120,27 @@ public final class VolumeLease implements AutoCloseable {
     if (name == null) {
       return null;
     }
+    long deadline = System.nanoTime() + ENDING_NANOS;
+    while (true) {
+      try {
+        return takeNow(store, name, exclusive);
+      } catch (HeldException e) {
+        if (!mayBeEnding(e.holder()) || System.nanoTime() - deadline > 0) {
+          throw e;
+        }
+      }
+      LockSupport.parkNanos(RETRY_NANOS);
+    }
+  }
+
+  private static boolean mayBeEnding(Holder holder) {
+    return holder.host().equals(host())
+        && holder.process() != ProcessHandle.current().pid()
+        && !Thread.currentThread().isInterrupted();
+  }
+
+  private static VolumeLease takeNow(Store store, byte[] name, boolean exclusive)
+      throws ErrnoException, HeldException {
     while (true) {
       StoreFile file = open(store, name);
       boolean done = false;
@@ -205,10 +230,14 @@ public final class VolumeLease implements AutoCloseable {
     return String.join(
         " ",
         exclusive ? "exclusive" : "shared",
-        firstLine("/proc/sys/kernel/hostname", "unknown"),
+        host(),
         Long.toString(ProcessHandle.current().pid()),
         firstLine("/proc/sys/kernel/random/boot_id", "unknown"),
         Instant.now().truncatedTo(ChronoUnit.SECONDS).toString());
+  }
+
+  private static String host() {
+    return firstLine("/proc/sys/kernel/hostname", "unknown");
   }
 
   private static String firstLine(String path, String otherwise) {
