@@ -101,6 +101,8 @@ final class Mounted implements AutoCloseable {
 
   /** Unmounts in good order and waits for the program; its exit code must be 0. */
   Outcome unmount() {
+    // An answer comes only once the program has finished mounting; it may just have begun.
+    Command.of("stat", view).run();
     Outcome fusermount = Command.of("fusermount", "-u", view).run();
     if (fusermount.exit() != 0) {
       String busy = Command.bash("fuser -vm " + view + " 2>&1 || true").run().all();
