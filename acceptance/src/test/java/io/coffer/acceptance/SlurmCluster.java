@@ -158,11 +158,13 @@ final class SlurmCluster implements AutoCloseable {
     }
   }
 
-  /** The views that a node shows. */
-  List<String> views(String node) {
+  /** The views of a job that a node shows. It may show others, of when the cluster was started. */
+  List<String> views(String node, String job) {
     try (Stream<String> lines =
         Files.lines(Path.of("/proc", pid(node), "mounts"), StandardCharsets.ISO_8859_1)) {
-      return lines.filter(line -> line.contains(" fuse.coffer ")).toList();
+      return lines
+          .filter(line -> line.contains(" fuse.coffer ") && line.contains("/job." + job + "/"))
+          .toList();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
@@ -204,9 +206,7 @@ final class SlurmCluster implements AutoCloseable {
   List<String> leftovers(String job) {
     List<String> left = new ArrayList<>();
     for (String node : NODES) {
-      views(node).stream()
-          .filter(line -> line.contains("/job." + job + "/"))
-          .forEach(line -> left.add(node + ": " + line));
+      views(node, job).forEach(line -> left.add(node + ": " + line));
       try (Stream<Path> files = Files.walk(path("tmp." + node))) {
         files
             .filter(each -> each.toString().contains("/job." + job))
