@@ -251,12 +251,8 @@ public final class View {
         sharing,
         sharing.keepsContents(),
         // Not where something else changes the store by design: the plain tree of a reverse view,
-        // or another mount, which gocryptfs's users take for granted. Not where trees are locked
-        // either: a write that was accepted must not meet a key that has gone.
-        sharing.writesBack()
-            && !readOnly
-            && !spec.has(Switch.TOLERANT)
-            && !spec.has(Switch.POLICIES),
+        // or another mount, which gocryptfs's users take for granted.
+        sharing.writesBack() && !readOnly && !spec.has(Switch.TOLERANT),
         !spec.has(Switch.SERIALIZE_READS),
         owner(spec),
         spec.idle(),

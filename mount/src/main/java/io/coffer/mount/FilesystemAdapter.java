@@ -18,7 +18,9 @@ import io.coffer.vfs.VirtualFilesystem.Created;
 import io.coffer.vfs.VirtualFilesystem.Entry;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.Arrays;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
@@ -34,6 +36,12 @@ final class FilesystemAdapter implements Filesystem, PolicyFilesystem.Cache {
   private static final byte[] CAPABILITY =
       "security.capability".getBytes(StandardCharsets.US_ASCII);
   private static final int F_UNLCK = 2;
+
+  /** For so long nothing must have come before all is taken to be here. */
+  private static final Duration QUIET = Duration.ofMillis(30);
+
+  /** Nobody's endless writing keeps a tree from being locked for longer. */
+  private static final Duration LONGEST_ENDING = Duration.ofSeconds(20);
 
   private final VirtualFilesystem files;
   private final MountOptions options;
@@ -108,17 +116,56 @@ final class FilesystemAdapter implements Filesystem, PolicyFilesystem.Cache {
     }
   }
 
+  /**
+   * The kernel accepts no more writes to these files, since it has to ask before each, and what it
+   * has accepted comes now. A call that was let in before may still be putting its bytes into the
+   * cache, so this goes on until nothing has come for a while.
+   */
+  @Override
+  public void finishWrites(List<Long> ids) {
+    List<Long> written = ids.stream().filter(this::isHeldBack).toList();
+    Session current = session;
+    if (current == null || written.isEmpty()) {
+      return;
+    }
+    long deadline = System.nanoTime() + LONGEST_ENDING.toNanos();
+    heldBack.startEnding(written);
+    try {
+      for (long id : written) {
+        current.invalidateStatus(id);
+      }
+      long before;
+      do {
+        before = heldBack.lateArrivals();
+        Thread.sleep(QUIET);
+        written.forEach(this::forgetContents);
+      } while (heldBack.lateArrivals() != before && System.nanoTime() < deadline);
+    } catch (ErrnoException e) {
+      LOG.log(System.Logger.Level.WARNING, "the kernel keeps a status: {0}", e.getMessage());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } finally {
+      heldBack.stopEnding(written);
+    }
+  }
+
   // Names.
 
   /** Names in a locked tree become others when it is unlocked: the kernel asks for them anew. */
   private EntryReply reply(long parent, Entry entry) {
     boolean lasting = !files.namesMayChange(parent);
+    long lastingAttributes = lasting ? attributeNanos(entry.id()) : 0;
     return new EntryReply(
         entry.id(),
         entry.generation(),
         shown(entry.status()),
         lasting ? entryNanos : 0,
-        lasting ? attributeNanos : 0);
+        lastingAttributes);
+  }
+
+  /** How long a status is believed: not where the kernel is to ask before each write. */
+  private long attributeNanos(long id) {
+    return files.takesWrites(id) ? attributeNanos : 0;
   }
 
   private FileStatus shown(FileStatus s) {
@@ -251,8 +298,11 @@ final class FilesystemAdapter implements Filesystem, PolicyFilesystem.Cache {
       if (errno != 0) {
         throw new ErrnoException(errno);
       }
+      if (!files.takesWrites(id)) {
+        throw new ErrnoException(Errno.ENOKEY);
+      }
     }
-    return new StatusReply(shown(files.status(id, handle)), attributeNanos);
+    return new StatusReply(shown(files.status(id, handle)), attributeNanos(id));
   }
 
   @Override
@@ -270,7 +320,7 @@ final class FilesystemAdapter implements Filesystem, PolicyFilesystem.Cache {
     if (c.modified() != null) {
       heldBack.timeWasSaid(id);
     }
-    return new StatusReply(shown(after), attributeNanos);
+    return new StatusReply(shown(after), attributeNanos(id));
   }
 
   /** The mode that remains when set-id bits have to go; null if they are not there. */
@@ -392,6 +442,7 @@ final class FilesystemAdapter implements Filesystem, PolicyFilesystem.Cache {
     if (!fromCache) {
       return files.write(handle, offset, from, position, length);
     }
+    heldBack.arrived(id);
     if (!heldBack.knowsTime(id)) {
       heldBack.setTime(id, files.status(id, handle).modified());
     }

@@ -1,8 +1,11 @@
 package io.coffer.mount;
 
 import io.coffer.posix.Timestamp;
+import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -16,11 +19,38 @@ import org.jspecify.annotations.Nullable;
  * tell of it too late for a program that writes without end. So the next write is made to ask for
  * the status of the file, and is told then.
  *
+ * <p>Keys: data of a file whose tree is being locked may still be under way, put into the cache by
+ * somebody who was let in before. What comes for such a file is counted.
+ *
  * <p>Thread-safe.
  */
 final class HeldBackWrites {
   private final Map<Long, Timestamp> before = new ConcurrentHashMap<>();
   private final Map<Long, Integer> errors = new ConcurrentHashMap<>();
+
+  private final Set<Long> ending = ConcurrentHashMap.newKeySet();
+  private final AtomicLong lateArrivals = new AtomicLong();
+
+  /** Data has come. */
+  void arrived(long id) {
+    if (!ending.isEmpty() && ending.contains(id)) {
+      lateArrivals.incrementAndGet();
+    }
+  }
+
+  /** From now on it is counted what comes for these files. */
+  void startEnding(List<Long> ids) {
+    ending.addAll(ids);
+  }
+
+  void stopEnding(List<Long> ids) {
+    ids.forEach(ending::remove);
+  }
+
+  /** How often data came for files that are ending. */
+  long lateArrivals() {
+    return lateArrivals.get();
+  }
 
   /** Is the time known that the file had before its data came? */
   boolean knowsTime(long id) {

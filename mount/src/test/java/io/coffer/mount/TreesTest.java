@@ -30,13 +30,18 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.FileTime;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Random;
+import java.util.Set;
 import java.util.TreeSet;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -106,6 +111,14 @@ class TreesTest {
 
   private void setPolicy(String path, byte[] key) throws ErrnoException {
     files().setPolicy(0, path.getBytes(UTF_8), "AES_256_XTS", "AES_256_CTS", 32, key);
+  }
+
+  private static final int RECORD_BYTES = 1000;
+
+  private static byte[] record(long number) {
+    byte[] bytes = new byte[RECORD_BYTES];
+    new Random(number).nextBytes(bytes);
+    return bytes;
   }
 
   private static byte[] random(int length) {
@@ -280,6 +293,84 @@ class TreesTest {
         unlock(1);
         assertEquals(42, Files.readAllBytes(path)[5000]);
       }
+    }
+
+    @Test
+    @DisplayName("strict lock writes all that was accepted, and nothing is accepted after it")
+    void strictLockLosesNothing() throws Exception {
+      Path path = tree.resolve("file");
+      var accepted = new AtomicLong();
+      var fault = new AtomicReference<@Nullable Throwable>();
+      var writing = new CountDownLatch(100);
+      Thread writer =
+          Thread.ofPlatform()
+              .start(() -> {
+                try (var file = new RandomAccessFile(path.toFile(), "rw")) {
+                  while (true) {
+                    try {
+                      file.write(record(accepted.get()));
+                    } catch (IOException e) {
+                      break; // the lock
+                    }
+                    accepted.incrementAndGet();
+                    writing.countDown();
+                  }
+                  assertThrows(IOException.class, () -> file.write(1));
+                  file.getFD().sync();
+                } catch (IOException | RuntimeException | Error e) {
+                  fault.set(e);
+                }
+              });
+      assertTrue(writing.await(60, TimeUnit.SECONDS));
+      lock(true);
+      writer.join();
+      assertEquals(null, fault.get());
+      unlock(1);
+      try (var file = new RandomAccessFile(path.toFile(), "r")) {
+        assertTrue(file.length() >= accepted.get() * RECORD_BYTES, "accepted: " + accepted);
+        byte[] found = new byte[RECORD_BYTES];
+        for (long i = 0; i < accepted.get(); i++) {
+          file.readFully(found);
+          assertArrayEquals(record(i), found, "record " + i);
+        }
+      }
+    }
+
+    @Test
+    void strictLockKeepsTheDataOfAFileThatHasNoNameAnyMore() throws Exception {
+      Path path = tree.resolve("file");
+      try (var file = new RandomAccessFile(path.toFile(), "rw")) {
+        Files.createLink(view.resolve("tree").resolve("other"), path);
+        file.write(random(5000));
+        Files.delete(path);
+        lock(true);
+      }
+      unlock(1);
+      assertArrayEquals(random(5000), Files.readAllBytes(tree.resolve("other")));
+    }
+
+    @Test
+    void lazyLockLetsItGrowAndKeepsItsTimes() throws Exception {
+      Path path = tree.resolve("file");
+      FileTime modified;
+      try (var file = new RandomAccessFile(path.toFile(), "rw")) {
+        file.write(random(5000));
+        lock(false);
+        file.write(random(5000));
+        file.getFD().sync();
+        file.setLength(9000);
+        file.seek(0);
+        file.write(7);
+        modified = Files.getLastModifiedTime(entries(tree).getFirst());
+      }
+      assertNoKey(() -> Files.setPosixFilePermissions(entries(tree).getFirst(), Set.of()));
+      unlock(1);
+      byte[] wanted = new byte[10000];
+      System.arraycopy(random(5000), 0, wanted, 0, 5000);
+      System.arraycopy(random(5000), 0, wanted, 5000, 5000);
+      wanted[0] = 7;
+      assertArrayEquals(Arrays.copyOf(wanted, 9000), Files.readAllBytes(path));
+      assertEquals(modified, Files.getLastModifiedTime(path));
     }
 
     @Test

@@ -63,8 +63,12 @@ final class Attributes {
     }
   }
 
-  /** Everything but the size. */
-  void change(Inode inode, AttributeChanges changes) throws ErrnoException {
+  /**
+   * Everything but the size.
+   *
+   * @param ofOpenFile the file is open; its times can be set even if it is in a locked tree
+   */
+  void change(Inode inode, AttributeChanges changes, boolean ofOpenFile) throws ErrnoException {
     Integer uid = changes.uid();
     Integer gid = changes.gid();
     Integer mode = changes.mode();
@@ -73,7 +77,9 @@ final class Attributes {
     if (!owner && mode == null && !times) {
       return;
     }
-    volume.encryption.checkChange(inode);
+    if (!ofOpenFile || owner || mode != null) {
+      volume.encryption.checkChange(inode);
+    }
     int newUid = uid == null ? -1 : uid;
     int newGid = gid == null ? -1 : gid;
     Timestamp accessed = orOmit(changes.accessed());

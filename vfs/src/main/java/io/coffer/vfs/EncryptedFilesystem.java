@@ -232,7 +232,9 @@ public final class EncryptedFilesystem implements VirtualFilesystem, PathTransla
     if (size != null) {
       truncate(inode, handle, size);
     }
-    attributes.change(inode, changes);
+    // Times that come with a handle are the kernel's, for data that has been taken.
+    attributes.change(
+        inode, changes, handle != 0 && volume.handles.get(handle) instanceof OpenFile);
     return attributes.status(inode);
   }
 

@@ -221,6 +221,11 @@ final class PolicyEncryption implements Encryption {
 
   @Override
   public void checkChange(Inode inode) throws ErrnoException {
+    if (inode.state instanceof FileState open
+        && open.knownContents() instanceof UnitContents contents
+        && contents.isUsable()) {
+      return; // locked or not, it is open with a key of its own
+    }
     if (isLocked(inode.isDirectory() ? tree(inode) : parentTree(inode))) {
       throw new ErrnoException(Errno.ENOKEY);
     }
@@ -491,7 +496,7 @@ final class PolicyEncryption implements Encryption {
     FscryptMasterKey key = key(context);
     synchronized (state) {
       if (state.knownContents() instanceof UnitContents known
-          && !known.isRevoked()
+          && known.isUsable()
           && known.context().equals(context)) {
         known.check(file);
         return known;

@@ -22,6 +22,7 @@ import io.coffer.vfs.DirectoryState.Tree;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import org.jspecify.annotations.Nullable;
@@ -46,6 +47,12 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
 
     /** What a name in a directory leads to. */
     void forgetName(long parent, byte[] name);
+
+    /**
+     * Files take no more writes ({@link VirtualFilesystem#takesWrites}). Returns when nothing that
+     * was accepted before is still to be written.
+     */
+    default void finishWrites(List<Long> ids) {}
   }
 
   /** What has become of a key. */
@@ -262,15 +269,24 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
     // Open files keep a key of their own, with which what is still unwritten gets written.
     known.forEach(Known::forget);
     if (strict) {
-      for (FileState each : open) {
-        if (each.knownContents() instanceof UnitContents contents) {
-          contents.revoke(each);
-        }
-        // Again, for what was read in between.
-        cache.forgetContents(each.inode.id());
-      }
+      endUse(open);
     }
     return new Locked(false, busy);
+  }
+
+  /** Takes the keys from open files, and loses nothing that was accepted for them. */
+  private void endUse(List<FileState> open) {
+    var ended = new IdentityHashMap<UnitContents, FileState>();
+    for (FileState each : open) {
+      if (each.knownContents() instanceof UnitContents contents) {
+        contents.end();
+        ended.put(contents, each);
+      }
+    }
+    cache.finishWrites(ended.values().stream().map(each -> each.inode.id()).toList());
+    ended.forEach(UnitContents::revoke);
+    // Again, for what was read in between.
+    ended.values().forEach(each -> cache.forgetContents(each.inode.id()));
   }
 
   /** An inode whose name, contents or target depend on a key. */
@@ -614,6 +630,17 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
     try {
       Inode inode = volume.inode(directory);
       return inode.isDirectory() && policies.isLocked(inode);
+    } catch (ErrnoException e) {
+      return true;
+    }
+  }
+
+  @Override
+  public boolean takesWrites(long id) {
+    try {
+      return !(volume.inode(id).state instanceof FileState state
+          && state.knownContents() instanceof UnitContents contents
+          && !contents.isUsable());
     } catch (ErrnoException e) {
       return true;
     }

@@ -44,6 +44,9 @@ final class UnitContents implements FileContents {
   /** Null when the key has been taken away. Written with the contents held exclusively. */
   private volatile @Nullable FscryptContents cipher;
 
+  /** The key is about to be taken away: only what others have accepted already is written. */
+  private volatile boolean ending;
+
   /** Real size as this process knows it; guarded by {@link FileState#content}. */
   private volatile long knownSize = FileState.UNKNOWN;
 
@@ -78,6 +81,16 @@ final class UnitContents implements FileContents {
     return cipher == null;
   }
 
+  /** Takes nothing but writes from now on, which may have been accepted before. */
+  void end() {
+    ending = true;
+  }
+
+  /** May it be read and written, now and in future? */
+  boolean isUsable() {
+    return !ending && cipher != null;
+  }
+
   /** Waits for whoever is at the contents and wipes the file's key. */
   void revoke(FileState state) {
     long stamp = state.content.writeLock();
@@ -103,6 +116,12 @@ final class UnitContents implements FileContents {
       throw new ErrnoException(Errno.ENOKEY);
     }
     return present;
+  }
+
+  private void checkUsable() throws ErrnoException {
+    if (!isUsable()) {
+      throw new ErrnoException(Errno.ENOKEY);
+    }
   }
 
   // Sizes.
@@ -201,7 +220,7 @@ final class UnitContents implements FileContents {
 
   private int readLocked(StoreFile file, long offset, MemorySegment to, long position, int length)
       throws ErrnoException {
-    cipher();
+    checkUsable();
     long size = knownSize;
     if (size < 0 || offset + length > size) {
       size = readSize(file);
@@ -532,7 +551,7 @@ final class UnitContents implements FileContents {
     }
     long stamp = state.content.writeLock();
     try (var _ = hold(file, LockType.EXCLUSIVE, Range.WHOLE)) {
-      cipher();
+      checkUsable();
       long old = refreshSize(file);
       if (size > old) {
         grow(file, old, size);
@@ -577,7 +596,7 @@ final class UnitContents implements FileContents {
     long end = offset + length;
     long stamp = state.content.writeLock();
     try (var _ = hold(file, LockType.EXCLUSIVE, Range.WHOLE)) {
-      cipher();
+      checkUsable();
       long old = refreshSize(file);
       boolean grows = (mode & Flags.FALLOC_FL_KEEP_SIZE) == 0 && end > old;
       if (punch || zero) {
@@ -642,7 +661,7 @@ final class UnitContents implements FileContents {
     }
     long stamp = state.content.readLock();
     try {
-      cipher();
+      checkUsable();
       long size = readSize(file);
       if (offset < 0 || offset >= size) {
         throw new ErrnoException(Errno.ENXIO);

@@ -182,6 +182,14 @@ public interface VirtualFilesystem extends AutoCloseable {
     return false;
   }
 
+  /**
+   * Are writes to the contents of a file still taken from those who have it open? False once its
+   * tree has been locked; nobody should accept any on this filesystem's behalf then.
+   */
+  default boolean takesWrites(long id) {
+    return true;
+  }
+
   /** Ends it: closes every handle. The store is closed by whoever opened it. */
   @Override
   void close();
