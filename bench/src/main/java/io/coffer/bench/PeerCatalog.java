@@ -37,6 +37,7 @@ final class PeerCatalog {
     catalog.addCoffer("coffer-aes-siv", "gocryptfs format, AES-512-SIV", "aes-siv");
     catalog.addCoffer(
         "coffer-xchacha", "gocryptfs format, XChaCha20-Poly1305", "xchacha20-poly1305");
+    catalog.addCofferFscrypt();
     catalog.addGocryptfs("gocryptfs", "AES-256-GCM", "");
     catalog.addGocryptfs("gocryptfs-aessiv", "AES-512-SIV", "-aessiv");
     catalog.addGocryptfs("gocryptfs-xchacha", "XChaCha20-Poly1305", "-xchacha");
@@ -136,18 +137,42 @@ final class PeerCatalog {
   }
 
   private void addCoffer(String name, String description, String contentCipher) {
+    addCoffer(
+        name,
+        description,
+        "\"$COFFER\" init --password-file \"$PASSWORD_FILE\" --content-cipher "
+            + contentCipher
+            + " \"$STORE\"",
+        "");
+  }
+
+  /** Everything is done in a directory with a policy, as with the kernel's fscrypt. */
+  private void addCofferFscrypt() {
+    addCoffer(
+        "coffer-fscrypt",
+        "fscrypt format, AES-256-XTS",
+        """
+        set -e
+        "$COFFER" init --format fscrypt --password-file "$PASSWORD_FILE" "$STORE"
+        "$COFFER" mount --password-file "$PASSWORD_FILE" "$STORE" "$MNT"
+        mkdir "$MNT/encrypted"
+        "$COFFER" policy set "$MNT/encrypted"
+        "$COFFER" unmount "$MNT"
+        """,
+        "encrypted");
+  }
+
+  private void addCoffer(String name, String description, String init, String below) {
     peers.add(
         new Peer(
             name,
             Peer.Kind.COFFER,
             description,
-            "\"$COFFER\" init --password-file \"$PASSWORD_FILE\" --content-cipher "
-                + contentCipher
-                + " \"$STORE\"",
+            init,
             "\"$COFFER\" mount --password-file \"$PASSWORD_FILE\" \"$STORE\" \"$MNT\"",
             false,
             "\"$COFFER\" unmount \"$MNT\"",
-            "",
+            below,
             coffer == null ? List.of() : List.of(coffer.toString(), "--version"),
             coffer == null ? "Coffer's launcher is not on the PATH; name it by --coffer" : null));
   }

@@ -43,7 +43,8 @@ class PeerCatalogTest {
     program("securefs");
     List<Peer> peers = PeerCatalog.find(directory.toString(), directory.resolve("coffer"), false);
     assertEquals(
-        List.of("plain", "coffer", "coffer-aes-siv", "coffer-xchacha", "securefs"),
+        List.of(
+            "plain", "coffer", "coffer-aes-siv", "coffer-xchacha", "coffer-fscrypt", "securefs"),
         names(PeerCatalog.select(peers, List.of())));
   }
 
