@@ -55,8 +55,9 @@ final class CheckCommand extends BaseCommand {
       names = "--repair",
       description =
           "Mend what can be mended without losing anything: what a crash left half-made, empty"
-              + " directories that have lost their context and, in the format fscrypt, sizes that"
-              + " do not fit the contents that are there.")
+              + " directories that have lost their context, names that a power failure took before"
+              + " they were synced (their entries are called lost-name.*) and, in the format"
+              + " fscrypt, sizes that do not fit the contents that are there.")
   private boolean repair;
 
   @Option(names = "--json", description = "Print JSON.")

@@ -64,6 +64,14 @@ public interface VolumeFormat extends AutoCloseable {
    */
   byte[] openSymlink(byte[] stored) throws FormatException;
 
+  /**
+   * Has a stored attribute a name that only this format gives? If {@link #openXattrName} does not
+   * open it all the same, it is damaged.
+   */
+  default boolean isOwnXattr(byte[] stored) {
+    return false;
+  }
+
   /** The stored name of an extended attribute; null if the attribute is kept as it is. */
   byte @Nullable [] sealXattrName(byte[] name);
 

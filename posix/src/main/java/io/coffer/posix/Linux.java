@@ -12,6 +12,9 @@ import org.jspecify.annotations.Nullable;
  * kernel's answer.
  */
 public final class Linux {
+  /** From include/uapi/linux/fs.h. */
+  private static final int SYNC_FILE_RANGE_WRITE = 2;
+
   private static final byte[] NO_NAME = {};
   private static final int STATX_BASIC_STATS = 0x7ff;
   private static final int STATX_BTIME = 0x800;
@@ -213,6 +216,11 @@ public final class Linux {
 
   public static void sync(int descriptor, boolean dataOnly) throws ErrnoException {
     SystemCall.call(dataOnly ? Numbers.FDATASYNC : Numbers.FSYNC, descriptor);
+  }
+
+  /** Lets the kernel begin to write all of a file that is not on the disk yet; does not wait. */
+  public static void startWriting(int descriptor) throws ErrnoException {
+    SystemCall.call(Numbers.SYNC_FILE_RANGE, descriptor, 0, 0, SYNC_FILE_RANGE_WRITE);
   }
 
   public static void syncFilesystem(int descriptor) throws ErrnoException {

@@ -90,6 +90,7 @@ final class Numbers {
   static final int GETSOCKOPT = number(55, 209);
   static final int STATX = number(332, 291);
   static final int SYMLINKAT = number(266, 36);
+  static final int SYNC_FILE_RANGE = number(277, 84);
   static final int SYNCFS = number(306, 267);
   static final int UMASK = number(95, 166);
   static final int UMOUNT2 = number(166, 39);

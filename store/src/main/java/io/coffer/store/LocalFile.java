@@ -71,6 +71,15 @@ final class LocalFile implements StoreFile {
   }
 
   @Override
+  public void startSync() {
+    try {
+      Linux.startWriting(descriptor);
+    } catch (ErrnoException e) {
+      // Not every filesystem can; what went wrong in writing, the next real sync tells.
+    }
+  }
+
+  @Override
   public void allocate(int mode, long offset, long length) throws ErrnoException {
     Linux.allocate(descriptor, mode, offset, length);
   }

@@ -43,6 +43,12 @@ public interface StoreFile extends AutoCloseable {
   /** {@code dataOnly}: fdatasync(2), else fsync(2). */
   void sync(boolean dataOnly) throws ErrnoException;
 
+  /**
+   * Lets the store begin to make contents durable, without waiting for it; a hint that may do
+   * nothing.
+   */
+  default void startSync() {}
+
   /** fallocate(2) with its mode bits. */
   void allocate(int mode, long offset, long length) throws ErrnoException;
 

@@ -103,8 +103,10 @@ public final class FscryptCheck {
     FscryptPolicy policy = context == null ? parent : context.policy();
     FscryptMasterKey key = context == null ? null : key(context.policy());
     try (FscryptNames codec = key == null || context == null ? null : key.names(context)) {
+      if (repair && codec != null) {
+        LostNames.mend(directory, codec, names, place, report);
+      }
       var sidecars = new TreeMap<byte[], Boolean>(Arrays::compareUnsigned);
-      var plainNames = new TreeMap<byte[], byte[]>(Arrays::compareUnsigned);
       var internal = new ArrayList<byte[]>();
       for (byte[] name : names) {
         if (isRoot && isMetadata(name)) {
@@ -121,13 +123,6 @@ public final class FscryptCheck {
           byte[] plain = checkName(directory, name, place, codec);
           if (FscryptStoredName.isLong(name)) {
             sidecars.put(FscryptStoredName.sidecarOf(name), true);
-          }
-          byte[] twin = plain == null ? null : plainNames.putIfAbsent(plain, name);
-          if (twin != null) {
-            report.error(
-                Kind.DUPLICATE_NAME,
-                new Place(place, name, plain),
-                "deciphers to the same name as " + CheckReport.text(twin));
           }
           entry(directory, name, new Place(place, name, plain), policy);
         }
@@ -248,6 +243,17 @@ public final class FscryptCheck {
       FscryptStoredName.check(name, ciphertext);
       return codec == null ? null : codec.decodeLong(name, ciphertext);
     } catch (FormatException e) {
+      if (FscryptStoredName.isLong(name)
+          && LostNames.isBlank(directory, FscryptStoredName.sidecarOf(name))) {
+        report.add(
+            Severity.ERROR,
+            Kind.DAMAGED_NAME,
+            place,
+            LostNames.FAULT + "; --repair with a password gives it a new one",
+            true,
+            false);
+        return null;
+      }
       report.error(
           Kind.DAMAGED_NAME,
           place,
@@ -366,7 +372,8 @@ public final class FscryptCheck {
                 + stored
                 + " bytes, too few for a real size of "
                 + size
-                + ": a program that knows nothing of the encryption has cut it; the end is lost";
+                + ": a power failure came before it was synced, or a program that knows nothing of"
+                + " the encryption has cut it; the end is lost";
     mend(
         Severity.ERROR,
         size < 0 ? Kind.DAMAGED_SIZE : Kind.CUT_CONTENTS,

@@ -35,7 +35,9 @@ import org.jspecify.annotations.Nullable;
  * Reads a whole volume, names, attributes and every block, and tells what does not decrypt. With
  * repair it also mends what can be mended without guessing: it removes entries that a crash left
  * half-made or half-removed, sidecars without an entry, and gives an empty directory whose context
- * is lost a new one. It never touches contents.
+ * is lost a new one. Where a power failure took the contents of a context or sidecar that had not
+ * been synced, entries whose names went with it get names by which they can be reached. It never
+ * touches contents.
  *
  * <p>Others may write to the volume meanwhile, unless it is to be repaired: what looks damaged is
  * looked at again, under a lock of the protocol for shared storage, and what is no longer there is
@@ -139,9 +141,11 @@ public final class VolumeCheck {
       report.directories.incrementAndGet();
       List<byte[]> names = namesIn(directory);
       NameCodec codec = codecOf(directory, place, names);
+      if (codec != null && repair) {
+        LostNames.mend(directory, codec, names, place, report);
+      }
       checkXattrs(directory, StoreDirectory.SELF, place);
       var sidecars = new TreeMap<byte[], Boolean>(Arrays::compareUnsigned);
-      var plainNames = new TreeMap<byte[], byte[]>(Arrays::compareUnsigned);
       var internal = new ArrayList<byte[]>();
       for (byte[] name : names) {
         if (isRoot && format.isReservedInRoot(name)) {
@@ -160,15 +164,6 @@ public final class VolumeCheck {
             sidecars.put(codec.sidecarOf(name), true);
           }
           plain = decode(directory, codec, kind, name, place);
-          if (plain != null) {
-            byte[] twin = plainNames.putIfAbsent(plain, name);
-            if (twin != null) {
-              report.error(
-                  Kind.DUPLICATE_NAME,
-                  new Place(place, name, plain),
-                  "decrypts to the same name as " + CheckReport.text(twin));
-            }
-          }
         }
         entry(directory, name, new Place(place, name, plain));
       }
@@ -262,6 +257,9 @@ public final class VolumeCheck {
       for (byte[] name : names) {
         empty &= isContext(name) || unkeyedKind(name) == EntryKind.INTERNAL;
       }
+      if (!empty && kind == Kind.DAMAGED_CONTEXT && LostNames.isBlank(directory, contextName)) {
+        return renameAll(directory, contextName, names, place, fault);
+      }
       if (!empty) {
         report.error(
             kind,
@@ -288,6 +286,62 @@ public final class VolumeCheck {
             kind,
             place,
             fault + "; the directory is empty, but cannot be given a new one: " + e.getMessage(),
+            true,
+            false);
+        return null;
+      }
+    }
+
+    /**
+     * The names of a directory went with its context before anything in it was synced: it gets
+     * another, and each entry a name that tells what it was stored as.
+     */
+    private @Nullable NameCodec renameAll(
+        StoreDirectory directory,
+        byte[] contextName,
+        List<byte[]> names,
+        Place place,
+        String fault) {
+      String what =
+          fault
+              + "; a power failure has taken it, and with it the names in the directory, before"
+              + " anything in it was synced";
+      if (!repair) {
+        report.add(
+            Severity.ERROR,
+            Kind.DAMAGED_CONTEXT,
+            place,
+            what + ". Put the file back from a backup if there is one; --repair gives new names",
+            true,
+            false);
+        return null;
+      }
+      try {
+        byte[] context = format.newDirectoryContext();
+        NameCodec codec = format.names(context);
+        for (int i = 0; i < names.size(); i++) {
+          byte[] name = names.get(i);
+          if (codec.kindOf(name) != EntryKind.INTERNAL) {
+            names.set(i, LostNames.rename(directory, codec, name));
+          }
+        }
+        placeContext(directory, codec, context, contextName);
+        report.add(
+            Severity.ERROR,
+            Kind.DAMAGED_CONTEXT,
+            place,
+            what + "; its entries have new names",
+            true,
+            true);
+        return codec;
+      } catch (FormatException e) {
+        throw new IllegalStateException("a fresh context must be good", e);
+      } catch (ErrnoException e) {
+        report.add(
+            Severity.ERROR,
+            Kind.DAMAGED_CONTEXT,
+            place,
+            what + "; it cannot be mended: " + e.getMessage(),
             true,
             false);
         return null;
@@ -321,14 +375,20 @@ public final class VolumeCheck {
       byte[] context = format.newDirectoryContext();
       try {
         NameCodec codec = format.names(context);
-        byte[] temporary = codec.newTemporaryName();
-        writeSmall(directory, temporary, context);
-        directory.rename(temporary, directory, contextName, 0);
-        directory.sync();
+        placeContext(directory, codec, context, contextName);
         return codec;
       } catch (FormatException e) {
         throw new IllegalStateException("a fresh context must be good", e);
       }
+    }
+
+    private static void placeContext(
+        StoreDirectory directory, NameCodec codec, byte[] context, byte[] contextName)
+        throws ErrnoException {
+      byte[] temporary = codec.newTemporaryName();
+      writeSmall(directory, temporary, context);
+      directory.rename(temporary, directory, contextName, 0);
+      directory.sync();
     }
 
     private byte @Nullable [] decode(
@@ -362,6 +422,18 @@ public final class VolumeCheck {
           return null;
         }
         if (kind == EntryKind.PLAIN || look == LOOKS || !pause()) {
+          if (fault == Kind.DAMAGED_NAME
+              && kind == EntryKind.LONG
+              && LostNames.isBlank(directory, codec.sidecarOf(name))) {
+            report.add(
+                Severity.ERROR,
+                fault,
+                at,
+                LostNames.FAULT + "; --repair gives it a new one",
+                true,
+                false);
+            return null;
+          }
           report.error(fault, at, text);
           return null;
         }
@@ -522,6 +594,14 @@ public final class VolumeCheck {
   private void checkXattr(StoreDirectory directory, byte[] name, byte[] attribute, Place place)
       throws ErrnoException {
     byte[] plain = format.openXattrName(attribute);
+    if (plain == null && format.isOwnXattr(attribute)) {
+      report.error(
+          Kind.DAMAGED_XATTR,
+          place,
+          "the name of the attribute "
+              + CheckReport.text(attribute)
+              + " does not decrypt; it is not shown");
+    }
     if (plain == null || Arrays.equals(plain, attribute)) {
       return;
     }
@@ -716,7 +796,7 @@ public final class VolumeCheck {
     }
   }
 
-  private static byte[] readSmall(StoreDirectory directory, byte[] name) throws ErrnoException {
+  static byte[] readSmall(StoreDirectory directory, byte[] name) throws ErrnoException {
     try (Arena arena = Arena.ofConfined();
         StoreFile file = directory.openFile(name, Flags.O_RDONLY, 0)) {
       MemorySegment buffer = arena.allocate(LARGEST_SMALL_FILE);
@@ -725,7 +805,7 @@ public final class VolumeCheck {
     }
   }
 
-  private static void writeSmall(StoreDirectory directory, byte[] name, byte[] content)
+  static void writeSmall(StoreDirectory directory, byte[] name, byte[] content)
       throws ErrnoException {
     try (Arena arena = Arena.ofConfined();
         StoreFile file =

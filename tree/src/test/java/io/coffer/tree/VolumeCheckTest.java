@@ -6,9 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.coffer.format.gocryptfs.GocryptfsCipher;
 import io.coffer.format.gocryptfs.GocryptfsOptions;
@@ -28,6 +30,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.nio.file.attribute.UserDefinedFileAttributeView;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
@@ -309,6 +312,28 @@ class VolumeCheckTest {
       assertEquals(two.getFileName().toString(), finding.storedPath());
     }
 
+    @ParameterizedTest
+    @ValueSource(ints = {0, 300})
+    void gives_a_new_name_where_a_power_failure_left_the_sidecar_blank(int zeros) throws Exception {
+      Path file = tree.file(tree.root, LONG_NAME, bytes(5000));
+      Path directory = tree.directory(tree.root, LONG_NAME + "d");
+      tree.file(directory, "inside", bytes(20));
+      tree.file(tree.root, "l".repeat(199), bytes(7));
+      Files.write(sidecar(file), new byte[zeros]);
+      Files.write(sidecar(directory), new byte[zeros]);
+      var before = tree.check(false);
+      assertEquals(List.of(Kind.DAMAGED_NAME, Kind.DAMAGED_NAME), before.kinds());
+      assertTrue(before.findings().stream().allMatch(Finding::repairable));
+      assertTrue(Files.exists(file));
+      var repair = tree.check(true);
+      assertEquals(2, repair.summary().repaired());
+      assertEquals(5027, repair.summary().bytes(), "contents are all there");
+      String fresh = "lost-name." + file.getFileName();
+      assertTrue(Files.exists(tree.entry(tree.root, fresh)), fresh);
+      assertFalse(Files.exists(sidecar(file)));
+      assertCleanAfterRepair();
+    }
+
     @Test
     void removes_a_sidecar_without_an_entry_only_when_it_is_to_repair() throws Exception {
       Path file = tree.file(tree.root, LONG_NAME, bytes(1));
@@ -391,6 +416,28 @@ class VolumeCheckTest {
       assertTrue(Files.exists(file));
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"empty", "zero"})
+    void gives_new_names_in_a_directory_whose_iv_a_power_failure_left_blank(String damage)
+        throws Exception {
+      Path directory = tree.directory(tree.root, "d");
+      Path file = tree.file(directory, "f", bytes(10));
+      tree.file(directory, LONG_NAME, bytes(4096));
+      Path below = tree.directory(directory, "below");
+      tree.file(below, "deep", bytes(5000));
+      damage(directory, damage);
+      var before = tree.check(false);
+      assertEquals(Kind.DAMAGED_CONTEXT, before.only().kind());
+      assertTrue(before.only().repairable());
+      assertTrue(Files.exists(file));
+      var repair = tree.check(true);
+      assertEquals(0, repair.summary().errors(), repair.findings().toString());
+      assertEquals(10 + 4096 + 5000, repair.summary().bytes());
+      String fresh = "lost-name." + file.getFileName();
+      assertTrue(Files.exists(tree.entry(directory, fresh)), fresh);
+      assertCleanAfterRepair();
+    }
+
     @Test
     void another_iv_shows_in_each_name() throws Exception {
       Path directory = tree.directory(tree.root, "d");
@@ -436,6 +483,34 @@ class VolumeCheckTest {
       assertFalse(result.only().repaired());
       assertTrue(Files.exists(file));
     }
+  }
+
+  @Test
+  void tells_attributes_of_the_format_that_do_not_decrypt() throws Exception {
+    Path file = tree.file(tree.root, "f", bytes(10));
+    var attributes = Files.getFileAttributeView(file, UserDefinedFileAttributeView.class);
+    try {
+      attributes.write("of.somebody.else", ByteBuffer.wrap(bytes(3)));
+    } catch (IOException e) {
+      assumeTrue(false, "no extended attributes here: " + e);
+    }
+    assertEquals(List.of(), tree.check(false).findings());
+    // Neither base64 nor a whole cipher block; then one that decodes, but to no name of ours.
+    attributes.write("gocryptfs.!", ByteBuffer.wrap(bytes(40)));
+    attributes.write("gocryptfs.AAAAAAAAAAAAAAAAAAAAAA", ByteBuffer.wrap(bytes(40)));
+    byte[] name = tree.format.sealXattrName("user.note".getBytes(UTF_8));
+    assertNotNull(name);
+    attributes.write(
+        new String(name, UTF_8).substring("user.".length()), ByteBuffer.wrap(bytes(40)));
+    assertEquals(
+        List.of(Kind.DAMAGED_XATTR, Kind.DAMAGED_XATTR, Kind.DAMAGED_XATTR),
+        tree.check(false).kinds());
+    assertNotEquals(0, gocryptfsFsckOrOne(tree.root), "gocryptfs -fsck agrees");
+  }
+
+  /** As {@link #gocryptfsFsck}, but something else than 0 where there is none. */
+  private static int gocryptfsFsckOrOne(Path volume) throws Exception {
+    return Files.isExecutable(Path.of("/usr/bin/gocryptfs")) ? gocryptfsFsck(volume) : 1;
   }
 
   @ParameterizedTest

@@ -14,6 +14,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -47,12 +48,76 @@ final class Durability {
   private int sidecarCount;
   private volatile boolean anything;
 
+  /** Counts what was made and synced, to tell which came first. */
+  private final AtomicLong clock = new AtomicLong();
+
   Durability(
       byte @Nullable [] contextName, StoreDirectory root, DirectoryCache cache, InodeTable table) {
     this.contextName = contextName;
     this.root = root;
     this.cache = cache;
     this.table = table;
+  }
+
+  boolean isAnythingPending() {
+    return anything;
+  }
+
+  /** Something that is no directory was made here: nobody counts on it yet. */
+  void made(Inode inode) {
+    inode.durabilityTime = clock.incrementAndGet();
+  }
+
+  /** A file was synced: from now on it is counted on. */
+  static void synced(Inode file) {
+    file.durabilityTime = 0;
+  }
+
+  /**
+   * To be called before something gets a name, another or one more, in a directory. What has been
+   * synced, or was there before us, must not depend on a context or a sidecar that a power failure
+   * can still take while it leaves the new name: these are made durable first.
+   *
+   * @param moved what gets the name; null if it is not known, and so not made here
+   * @param from where it had a name so far
+   * @param newSidecar the new name is long, and its sidecar may have been made just now
+   */
+  void beforeNaming(
+      @Nullable Inode moved, @Nullable Inode from, Inode to, byte @Nullable [] newSidecar)
+      throws ErrnoException {
+    if (moved != null && !isCountedOn(moved, from)) {
+      return;
+    }
+    if (newSidecar != null) {
+      syncFile(to, newSidecar);
+    }
+    if (leadsThroughNew(to)) {
+      flush(to);
+    }
+  }
+
+  private synchronized boolean isCountedOn(Inode inode, @Nullable Inode parent) {
+    if (inode.isDirectory()) {
+      // A sync of anything in it would have made it durable.
+      return !directories.contains(inode);
+    }
+    long made = inode.durabilityTime;
+    return made == 0 || (parent != null && parent.durabilityTime > made);
+  }
+
+  private synchronized boolean leadsThroughNew(Inode directory) {
+    int depth = 0;
+    for (Inode each = directory; anything && depth < 100_000; depth++) {
+      Location location = each.location;
+      if (directories.contains(each) || (each != directory && sidecars.containsKey(each))) {
+        return true;
+      }
+      if (location == null) {
+        break;
+      }
+      each = location.parent();
+    }
+    return false;
   }
 
   /** A directory was made. */
@@ -114,6 +179,16 @@ final class Durability {
 
   /** Makes the entries of a directory durable, and what is needed to read them and get there. */
   void syncDirectory(Inode directory) throws ErrnoException {
+    // Entries that come while the disk works may be kept or not, so they count as kept.
+    directory.durabilityTime = Long.MAX_VALUE;
+    try {
+      syncEntries(directory);
+    } finally {
+      directory.durabilityTime = clock.incrementAndGet();
+    }
+  }
+
+  private void syncEntries(Inode directory) throws ErrnoException {
     boolean synced = false;
     // Again if something new came in meanwhile, but not for ever beside a busy writer.
     for (int i = 0; i < 3 && concerns(directory); i++) {

@@ -456,6 +456,9 @@ public final class EncryptedFilesystem implements VirtualFilesystem, PathTransla
     if (entryPending) {
       state.entryPending = true;
     }
+    if (made.entry().status().size() == 0) {
+      volume.durability.made(state.inode);
+    }
     boolean usable = false;
     try {
       useContents(state, made.file());
@@ -503,6 +506,7 @@ public final class EncryptedFilesystem implements VirtualFilesystem, PathTransla
     open.file().sync(dataOnly);
     volume.durability.makeReachable(state.inode, entry);
     state.entryPending = false;
+    Durability.synced(state.inode);
   }
 
   @Override

@@ -42,6 +42,12 @@ final class Inode implements SlotTable.Numbered {
   volatile @Nullable Location location;
 
   /**
+   * Of a directory: when it was last synced. Of anything else: when it was made here, or 0 if it
+   * was not, or has been synced since. By the clock of {@link Durability}.
+   */
+  volatile long durabilityTime;
+
+  /**
    * {@link DirectoryState} of a directory, {@link FileState} of an open regular file, the length of
    * a symbolic link's target (Integer), or null.
    */

@@ -386,6 +386,9 @@ final class Names {
         throw new ErrnoException(Errno.ENOSPC);
       }
       whole = true;
+      // Filesystems that write data long after entries would else lose it in a power failure of
+      // the next half minute, and with it the name or directory that depends on it.
+      file.startSync();
     } finally {
       if (!whole) {
         try {

@@ -79,6 +79,12 @@ final class Namespace {
         inode.id(), 0, volume.plainStatus(inode, status, directory.directory, storedName));
   }
 
+  private Entry newEntry(DirectoryCache.Ref directory, byte[] storedName) throws ErrnoException {
+    Entry entry = entry(directory, storedName);
+    volume.durability.made(volume.inode(entry.id()));
+    return entry;
+  }
+
   // Listing.
 
   /** Starts a listing. */
@@ -206,7 +212,7 @@ final class Namespace {
             } else {
               at.makeNode(as, mode, device);
             }
-            return entry(directory, as);
+            return newEntry(directory, as);
           });
     }
   }
@@ -220,7 +226,7 @@ final class Namespace {
           stored,
           (at, as) -> {
             at.symlink(sealed, as);
-            return entry(directory, as);
+            return newEntry(directory, as);
           });
     }
   }
@@ -351,6 +357,12 @@ final class Namespace {
           directory,
           stored,
           (at, as) -> {
+            Inode.Location location = inode.location;
+            volume.durability.beforeNaming(
+                inode,
+                location == null ? null : location.parent(),
+                newParent,
+                stored.sidecarName());
             FileStatus status = linkAs(inode, at, as);
             table.named(inode, newParent, as);
             Inode learnt = table.learn(status, newParent, as, table.moves());
@@ -474,6 +486,7 @@ final class Namespace {
         try {
           // An exchange leaves both names in use: no sidecar comes or goes.
           sidecar = !exchange && names.makeSidecar(to.directory, codec, fresh);
+          keepCountedOn(from, old.name(), to, fresh, exchange);
           volume.renames.readLock().lock();
           try {
             renameStored(from, old.name(), to, fresh.name(), codec, flags);
@@ -497,6 +510,24 @@ final class Namespace {
       if (sidecarName != null && !exchange) {
         volume.durability.madeSidecar(newParent, sidecarName);
       }
+    }
+  }
+
+  private void keepCountedOn(
+      DirectoryCache.Ref from,
+      byte[] old,
+      DirectoryCache.Ref to,
+      StoredName fresh,
+      boolean exchange)
+      throws ErrnoException {
+    byte[] newSidecar = exchange ? null : fresh.sidecarName();
+    if (newSidecar == null && (from.inode == to.inode || !volume.durability.isAnythingPending())) {
+      return;
+    }
+    volume.durability.beforeNaming(knownAt(from.directory, old), from.inode, to.inode, newSidecar);
+    if (exchange) {
+      volume.durability.beforeNaming(
+          knownAt(to.directory, fresh.name()), to.inode, from.inode, null);
     }
   }
 

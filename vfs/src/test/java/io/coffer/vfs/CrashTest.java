@@ -92,6 +92,16 @@ class CrashTest {
       files.unlink(id(parent(path)), last(path));
     }
 
+    /** Takes one of two names away. */
+    void unlinkOne(String path, String other) throws ErrnoException {
+      for (Promise each : promises.values()) {
+        if (each.paths.contains(path)) {
+          each.paths.add(other);
+        }
+      }
+      files.unlink(id(parent(path)), last(path));
+    }
+
     void removeDirectory(String path) throws ErrnoException {
       files.removeDirectory(id(parent(path)), last(path));
     }
@@ -143,6 +153,17 @@ class CrashTest {
         makeDirectory("g/many" + i);
       }
       write("g/many7/file", Arrays.copyOf(data, 4097), true);
+      // What was synced must not come to depend on what was not.
+      write("kept", Arrays.copyOf(data, 300), true);
+      rename("kept", LONGER);
+      write("h", Arrays.copyOf(data, 301), true);
+      makeDirectory("new");
+      rename("h", "new/h");
+      rename("g/h", "new/" + LONG);
+      write("one", Arrays.copyOf(data, 302), true);
+      makeDirectory("newer");
+      link("one", "newer/" + LONGER);
+      unlinkOne("one", "newer/" + LONGER);
     }
   }
 
@@ -177,6 +198,8 @@ class CrashTest {
       String when = "change " + change;
       check(store.afterKill(), format, script, when + ", killed");
       check(store.afterPowerFailure(), format, script, when + ", power failed");
+      checkPromises(
+          store.afterPowerFailureWithJournal(), format, script, when + ", power failed, journal");
       return true;
     }
   }
@@ -186,25 +209,37 @@ class CrashTest {
     checkStored(store.root(), format, true, when);
     try (var files = new EncryptedFilesystem(store, format)) {
       var seen = TestVolume.tree(files); // throws if a directory cannot be read
-      for (Promise each : script.promises.values()) {
-        byte[] found = null;
-        for (String path : each.paths) {
-          try {
-            found = TestVolume.contents(files, TestVolume.find(files, path).id());
-          } catch (ErrnoException e) {
-            assertTrue(
-                e.errno() == Errno.ENOENT || e.errno() == Errno.EIO, when + ": " + path + ": " + e);
-          }
-          if (found != null) {
-            break;
-          }
-        }
-        assertNotNull(found, when + ": lost " + each.paths + " of " + new TreeSet<>(seen.keySet()));
-        assertArrayEquals(each.content, found, when + ": " + each.paths);
-      }
+      checkPromises(files, script, when + " of " + new TreeSet<>(seen.keySet()));
       // And all of it can be removed, leftovers included.
       removeAll(files, VirtualFilesystem.ROOT, when);
       assertEquals(List.of(), List.copyOf(TestVolume.names(files, VirtualFilesystem.ROOT)), when);
+    }
+  }
+
+  private static void checkPromises(Store store, GocryptfsFormat format, Script script, String when)
+      throws Exception {
+    try (var files = new EncryptedFilesystem(store, format)) {
+      checkPromises(files, script, when);
+    }
+  }
+
+  private static void checkPromises(EncryptedFilesystem files, Script script, String when)
+      throws Exception {
+    for (Promise each : script.promises.values()) {
+      byte[] found = null;
+      for (String path : each.paths) {
+        try {
+          found = TestVolume.contents(files, TestVolume.find(files, path).id());
+        } catch (ErrnoException e) {
+          assertTrue(
+              e.errno() == Errno.ENOENT || e.errno() == Errno.EIO, when + ": " + path + ": " + e);
+        }
+        if (found != null) {
+          break;
+        }
+      }
+      assertNotNull(found, when + ": lost " + each.paths);
+      assertArrayEquals(each.content, found, when + ": " + each.paths);
     }
   }
 

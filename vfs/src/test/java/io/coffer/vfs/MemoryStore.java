@@ -97,6 +97,32 @@ final class MemoryStore implements Store {
     return new MemoryStore(copy(root, true, new IdentityHashMap<>()), nextInode);
   }
 
+  /**
+   * What is there after a power failure on a filesystem with a journal that has just been written:
+   * every entry, but contents only of what was synced.
+   */
+  MemoryStore afterPowerFailureWithJournal() {
+    MemoryStore after = afterKill();
+    losePower(root, after.root, new IdentityHashMap<>());
+    return after;
+  }
+
+  private static void losePower(Node from, Node to, Map<Node, Node> seen) {
+    if (seen.put(from, to) == null) {
+      if (from.dirty) {
+        byte[] synced = from.syncedContent;
+        to.content = synced == null ? new byte[0] : synced.clone();
+        to.syncedContent = to.content.clone();
+      }
+      from.entries.forEach((name, each) -> {
+        Node copy = to.entries.get(name);
+        if (copy != null) {
+          losePower(each, copy, seen);
+        }
+      });
+    }
+  }
+
   private static Node copy(Node node, boolean syncedOnly, Map<Node, Node> copies) {
     Node known = copies.get(node);
     if (known != null) {

@@ -194,6 +194,12 @@ public final class GocryptfsFormat implements VolumeFormat {
   }
 
   @Override
+  public boolean isOwnXattr(byte[] stored) {
+    int prefix = XATTR_PREFIX.length;
+    return stored.length >= prefix && Arrays.equals(stored, 0, prefix, XATTR_PREFIX, 0, prefix);
+  }
+
+  @Override
   public byte @Nullable [] openXattrName(byte[] stored) {
     if (isAcl(stored)) {
       return stored;
