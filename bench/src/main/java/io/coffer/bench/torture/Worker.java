@@ -534,7 +534,8 @@ final class Worker implements Runnable {
     int life = node.life();
     try {
       Path found = null;
-      token.doubts.add(token.path.get());
+      Path known = token.path.get();
+      token.doubts.add(known);
       for (Path each : token.doubts) {
         if (!each.equals(found) && exists(each)) {
           if (found != null) {
@@ -545,6 +546,10 @@ final class Worker implements Runnable {
         }
       }
       if (found == null) {
+        // Somebody may have moved it on meanwhile, who tells so right after.
+        if (happens(() -> !token.path.get().equals(known)) || died(life)) {
+          return;
+        }
         findings.wrong("lost file", where(token.path.get()) + " or " + token.doubts);
         return;
       }
