@@ -2,10 +2,12 @@ package io.coffer.keyserver.cli;
 
 import io.coffer.crypto.SecretBytes;
 import io.coffer.keyserver.audit.AuditLog;
+import io.coffer.keyserver.ca.CertificateAuthority;
 import io.coffer.keyserver.ca.DurableFiles;
 import io.coffer.keyserver.ca.Pem;
 import io.coffer.keyserver.ca.Profile;
 import io.coffer.keyserver.ca.TrustedAuthority;
+import io.coffer.keyserver.engine.EtcdSettings;
 import io.coffer.keyserver.json.JsonException;
 import io.coffer.keyserver.json.JsonObject;
 import io.coffer.keyserver.seal.SealException;
@@ -67,8 +69,67 @@ final class KeyserverCommand extends Commands.Group {
   private static final java.util.logging.Logger HELIDON =
       java.util.logging.Logger.getLogger("io.helidon");
 
+  /** Where several servers have their store. */
+  static final class EtcdOptions {
+    @Option(
+        names = "--etcd",
+        paramLabel = "URL,...",
+        split = ",",
+        description =
+            "Keep the records in etcd, which several servers share:"
+                + " its members, https://HOST:2379 each.")
+    private @Nullable List<String> endpoints;
+
+    @Option(
+        names = "--etcd-prefix",
+        paramLabel = "PREFIX",
+        defaultValue = "/coffer/",
+        description = "What the names of the entries there begin with (default: /coffer/).")
+    private String prefix = "";
+
+    @Option(
+        names = "--etcd-ca",
+        paramLabel = "FILE",
+        description = "Certificate of who issued the members' certificates.")
+    private @Nullable Path authority;
+
+    @Option(
+        names = "--etcd-cert",
+        paramLabel = "FILE",
+        description = "Certificate to show to etcd, FILE.pem; its key is FILE.key.")
+    private @Nullable Path certificate;
+
+    private @Nullable EtcdSettings settings() throws Failure {
+      if (endpoints == null) {
+        if (authority != null || certificate != null) {
+          throw new Failure(
+              Failure.USAGE, "certificates for etcd, but no --etcd", "Name its members.");
+        }
+        return null;
+      }
+      try {
+        return new EtcdSettings(
+            endpoints.stream().map(URI::create).toList(), prefix, authority, certificate);
+      } catch (IllegalArgumentException e) {
+        throw new Failure(
+            Failure.USAGE,
+            String.valueOf(e.getMessage()),
+            "For example: --etcd https://e1:2379,https://e2:2379 --etcd-prefix /coffer/");
+      }
+    }
+  }
+
   /** How a new server is made. */
   static final class InitOptions {
+    @Mixin private EtcdOptions etcd = new EtcdOptions();
+
+    @Option(
+        names = "--name",
+        paramLabel = "NAME",
+        defaultValue = "server",
+        description = "What this one of several servers is called (default: server).")
+    private String name = "";
+
     @Option(
         names = "--listen",
         paramLabel = "ADDRESS:PORT",
@@ -189,6 +250,68 @@ final class KeyserverCommand extends Commands.Group {
     return 0;
   }
 
+  @Command(
+      name = "join",
+      mixinStandardHelpOptions = true,
+      description = {
+        "Make, in DIR, a further key server over the etcd of the server in FIRST.",
+        "",
+        "It gets a certificate by the authority in FIRST/ca and an audit log of its own, and opens"
+            + " by the same passphrase or quorum. Then bring DIR to its machine."
+      },
+      footer = {
+        "",
+        "Example:",
+        "  coffer keyserver init --name k1 --etcd https://e1:2379,https://e2:2379 k1",
+        "  coffer keyserver join --name k2 --listen 0.0.0.0:7450 --host k2.example k1 k2"
+      })
+  int join(
+      @Option(names = "--name", paramLabel = "NAME", required = true, description = "Its name.")
+          String name,
+      @Option(
+              names = "--listen",
+              paramLabel = "ADDRESS:PORT",
+              defaultValue = ServerHome.DEFAULT_HOST + ":" + ServerHome.DEFAULT_PORT,
+              description = "Where it listens (default: ${DEFAULT-VALUE}).")
+          String listen,
+      @Option(
+              names = "--host",
+              paramLabel = "HOST",
+              description = "A further name or address of it; may be repeated.")
+          @Nullable List<String> hosts,
+      @Option(
+              names = "--passphrase-file",
+              paramLabel = "FILE",
+              description = "Take the passphrase from the first line of FILE, '-' for stdin.")
+          @Nullable Path passphraseFile,
+      @Parameters(paramLabel = "FIRST", description = "The directory of the first server.")
+          Path first,
+      @Parameters(paramLabel = "DIR", description = "A new or empty directory.") Path directory)
+      throws IOException, Failure {
+    ServerHome.Listen where = listen(listen);
+    ServerHome home = ServerHome.open(first);
+    SecretBytes passphrase =
+        CertificateAuthority.isProtected(first.resolve("ca"))
+            ? console().secret(passphraseFile, "Passphrase of the key server: ", false)
+            : null;
+    try {
+      ServerHome.join(
+          home,
+          directory,
+          name,
+          where.host(),
+          where.port(),
+          new LinkedHashSet<>(hosts == null ? List.of() : hosts),
+          passphrase,
+          Clock.systemUTC());
+    } finally {
+      closeIfAny(passphrase);
+    }
+    console().say("made the key server " + name + " in " + directory);
+    console().err().println("  Start it with 'coffer keyserver run " + directory + "'.");
+    return 0;
+  }
+
   /** The passphrase of the server that was made; of no use for one with a quorum. */
   private SecretBytes make(InitOptions options, @Nullable Path passphraseFile, Path directory)
       throws IOException, Failure {
@@ -212,10 +335,12 @@ final class KeyserverCommand extends Commands.Group {
       List<Share> shares =
           ServerHome.init(
               directory,
+              options.name,
               listen.host(),
               listen.port(),
               new LinkedHashSet<>(options.hosts == null ? List.of() : options.hosts),
               opening,
+              options.etcd.settings(),
               Clock.systemUTC());
       handOut(shares, options.sharesDirectory);
     } catch (SealException e) {
@@ -344,7 +469,7 @@ final class KeyserverCommand extends Commands.Group {
   }
 
   private static boolean opensByPassphrase(ServerHome home) throws IOException {
-    try (var engine = io.coffer.keyserver.engine.SqliteEngine.open(home.store())) {
+    try (var engine = home.openEngine(false)) {
       return io.coffer.keyserver.seal.Seal.load(engine).slots().stream()
           .anyMatch(slot -> slot.kind().equals("passphrase"));
     }
@@ -467,6 +592,9 @@ final class KeyserverCommand extends Commands.Group {
     boolean sealed = status.bool("sealed", true);
     console().out().println(sealed ? "sealed" : "open");
     console().err().println("  you are " + status.string("you"));
+    if (!status.strings("servers").isEmpty()) {
+      console().err().println("  alive: " + String.join(", ", status.strings("servers")));
+    }
     return sealed ? Failure.OTHER : 0;
   }
 
@@ -561,6 +689,10 @@ final class KeyserverCommand extends Commands.Group {
             + " name issue a new server certificate: coffer ca issue --host NAME DIR/ca"
             + " server:server.",
         "",
+        "The records of servers over etcd go back there, under a prefix where nothing is: to where"
+            + " they were, or to --etcd. A server whose directory alone is lost is made anew by"
+            + " 'join'.",
+        "",
         "What was revoked or rotated after the backup is as it was before: do that again."
       },
       footer = {
@@ -585,11 +717,24 @@ final class KeyserverCommand extends Commands.Group {
               description =
                   "Take the passphrase from the first line of FILE and check the records.")
           @Nullable Path passphraseFile,
+      @Mixin EtcdOptions etcd,
+      @Option(
+              names = "--embedded",
+              description = "Restore to an embedded store what was in etcd.")
+          boolean embedded,
       @Parameters(paramLabel = "FROM", description = "The backup.") Path backup,
       @Parameters(paramLabel = "DIR", description = "A new or empty directory.") Path directory)
       throws IOException, Failure, SealException {
     AuditLog.Head wanted = earlier == null ? null : AuditCommand.parse(earlier);
     ServerHome.Listen where = listen == null ? null : listen(listen);
+    EtcdSettings place = etcd.settings();
+    if (place != null && embedded) {
+      throw new Failure(
+          Failure.USAGE, "--etcd and --embedded exclude each other", "Give one of them.");
+    }
+    if (place == null && !embedded) {
+      place = ServerBackup.oldEtcd(backup);
+    }
     ServerBackup.Restored restored;
     try (SecretBytes passphrase =
         passphraseFile == null
@@ -602,6 +747,7 @@ final class KeyserverCommand extends Commands.Group {
               passphraseFile == null ? null : passphrase,
               wanted,
               where,
+              place,
               Clock.systemUTC());
     }
     console()

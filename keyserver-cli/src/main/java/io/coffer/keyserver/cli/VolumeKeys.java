@@ -12,6 +12,7 @@ import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Base64;
+import java.util.List;
 import java.util.Set;
 import java.util.function.Consumer;
 
@@ -29,6 +30,7 @@ public final class VolumeKeys implements KeyService {
         JsonObject json = JsonObject.parse(Files.readAllBytes(file), Set.of());
         json.allow(
             "url",
+            "urls",
             "authority",
             "certificate",
             "key",
@@ -40,7 +42,9 @@ public final class VolumeKeys implements KeyService {
             "tpm");
         return new Reference(
             new KeyClient.Settings(
-                URI.create(json.string("url")),
+                json.has("urls")
+                    ? json.strings("urls").stream().map(URI::create).toList()
+                    : List.of(URI.create(json.string("url"))),
                 Pem.readCertificate(file.resolveSibling(json.string("authority"))),
                 Pem.readCertificate(file.resolveSibling(json.string("certificate"))),
                 Pem.readPrivateKey(file.resolveSibling(json.string("key")), "EC"),

@@ -264,6 +264,12 @@ public final class Attestations {
     proved.remove(name);
   }
 
+  /** What any endpoint proved is void. */
+  synchronized void forgetAll() {
+    challenges.clear();
+    proved.clear();
+  }
+
   /** Has the endpoint proved itself, together with this public key? */
   void require(String name, byte[] publicKey) throws ProblemException {
     Proved proof;

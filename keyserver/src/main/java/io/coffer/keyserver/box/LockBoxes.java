@@ -6,6 +6,7 @@ import io.coffer.keyserver.engine.EngineException;
 import io.coffer.keyserver.record.RecordStore;
 import java.time.Clock;
 import java.time.Duration;
+import java.util.function.Consumer;
 
 /** Everything that an open (unsealed) key server has: services, owners, endpoints and keys. */
 public final class LockBoxes implements AutoCloseable {
@@ -71,6 +72,29 @@ public final class LockBoxes implements AutoCloseable {
 
   public Transfers transfers() {
     return transfers;
+  }
+
+  /**
+   * Makes sure that what any server has acknowledged before is known here; for one that is alone
+   * does nothing.
+   */
+  public void sync() throws EngineException {
+    store.sync();
+  }
+
+  /**
+   * Tells of what other servers change: key/SERVICE/OWNER/ID and the like, as {@code Records} has
+   * them; the empty text means that anything may have changed. The listener must not use the boxes.
+   */
+  public void listen(Consumer<String> listener) {
+    store.listen(id -> {
+      if (id.isEmpty()) {
+        attestations.forgetAll();
+      } else if (id.startsWith("endpoint/")) {
+        attestations.forget(id.substring("endpoint/".length()));
+      }
+      listener.accept(id);
+    });
   }
 
   /** How many records there are, and the number of the last commit. */

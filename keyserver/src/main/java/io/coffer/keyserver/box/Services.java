@@ -32,7 +32,7 @@ public final class Services {
   /** The built-in service of the owners' keys. */
   public static final String OWNERS = "owners";
 
-  private static final int BATCH = 200;
+  private static final int BATCH = 100;
   private static final int MAX_MASTERS = 100;
 
   private final Records records;

@@ -42,6 +42,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -67,19 +68,39 @@ public final class KeyClient implements AutoCloseable {
   /**
    * How to reach a key server, and as whom.
    *
-   * @param url as {@code https://host:7450}
+   * @param urls of the server, as {@code https://host:7450}; or of several that share a store,
+   *     which are asked in turn when one does not answer
    * @param cached how many keys are kept at most
    * @param tpm this machine's TPM, as {@link TpmChannel#open} has it; null for an endpoint that is
    *     not registered with one
    */
   public record Settings(
-      URI url,
+      List<URI> urls,
       X509Certificate authority,
       X509Certificate certificate,
       PrivateKey key,
       int cached,
       @Nullable String tpm) {
-    /** Without a TPM. */
+    /** Checks that there is a server. */
+    public Settings {
+      urls = List.copyOf(urls);
+      if (urls.isEmpty()) {
+        throw new IllegalArgumentException("no key server was named");
+      }
+    }
+
+    /** One server. */
+    public Settings(
+        URI url,
+        X509Certificate authority,
+        X509Certificate certificate,
+        PrivateKey key,
+        int cached,
+        @Nullable String tpm) {
+      this(List.of(url), authority, certificate, key, cached, tpm);
+    }
+
+    /** One server, without a TPM. */
     public Settings(
         URI url,
         X509Certificate authority,
@@ -141,6 +162,12 @@ public final class KeyClient implements AutoCloseable {
   private volatile boolean renewable = true;
   private final Object attesting = new Object();
   private long attestedUntil = System.nanoTime();
+
+  /** To which server it was that this machine has proved itself. */
+  private int attestedTo;
+
+  /** Which of the servers is asked. */
+  private final AtomicInteger turn = new AtomicInteger();
 
   /** Of the changes that the watcher has heard of; only it and open use it. */
   private String position = "";
@@ -311,9 +338,12 @@ public final class KeyClient implements AutoCloseable {
       return;
     }
     synchronized (attesting) {
-      if (attestedUntil - System.nanoTime() > TimeUnit.MINUTES.toNanos(1)) {
+      int server = turn.get();
+      if (server == attestedTo
+          && attestedUntil - System.nanoTime() > TimeUnit.MINUTES.toNanos(1)) {
         return;
       }
+      attestedTo = server;
       long asked = System.nanoTime();
       try (TpmChannel channel = TpmChannel.open(where);
           TpmEndpoint tpm = new TpmEndpoint(channel)) {
@@ -395,7 +425,7 @@ public final class KeyClient implements AutoCloseable {
   private HttpRequest request(
       String method, String path, @Nullable JsonObject body, boolean withToken, Duration timeout) {
     HttpRequest.Builder request =
-        HttpRequest.newBuilder(URI.create(settings.url() + path))
+        HttpRequest.newBuilder(URI.create(server() + path))
             .timeout(timeout)
             .header("Content-Type", "application/json")
             .method(
@@ -409,7 +439,30 @@ public final class KeyClient implements AutoCloseable {
     return request.build();
   }
 
+  private URI server() {
+    List<URI> urls = settings.urls();
+    return urls.get(Math.floorMod(turn.get(), urls.size()));
+  }
+
+  /** Asks one server after the other, until one answers. */
   private JsonObject send(String method, String path, @Nullable JsonObject body, boolean withToken)
+      throws IOException {
+    for (int left = settings.urls().size(); ; left--) {
+      int asked = turn.get();
+      try {
+        return sendOnce(method, path, body, withToken);
+      } catch (KeyServiceException e) {
+        boolean away = e.status() == KeyServiceException.UNREACHABLE || e.status() == 503;
+        if (!away || left <= 1 || closed) {
+          throw e;
+        }
+        turn.compareAndSet(asked, asked + 1);
+      }
+    }
+  }
+
+  private JsonObject sendOnce(
+      String method, String path, @Nullable JsonObject body, boolean withToken)
       throws IOException {
     try {
       return answer(
@@ -418,7 +471,7 @@ public final class KeyClient implements AutoCloseable {
       throw e;
     } catch (IOException e) {
       throw new KeyServiceException(
-          "the key server " + settings.url() + " cannot be reached: " + e.getMessage(), e);
+          "the key server " + server() + " cannot be reached: " + e.getMessage(), e);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new KeyServiceException("interrupted while waiting for the key server", e);
@@ -472,6 +525,7 @@ public final class KeyClient implements AutoCloseable {
         // There is one more key to be watched, or the token needs attention.
       } catch (IOException | ExecutionException e) {
         LOG.log(System.Logger.Level.DEBUG, "the key server is away: {0}", e.getMessage());
+        turn.incrementAndGet();
         pause();
       } catch (InterruptedException e) {
         return;

@@ -38,8 +38,13 @@ public interface Engine extends AutoCloseable {
   /** A transaction that has been applied. */
   record Applied(long revision, List<Change> changes) {}
 
-  /** Stops a watch. */
+  /** A watch that is under way. */
   interface Watch extends AutoCloseable {
+    /**
+     * Is called when something should have come and has not: connects anew, elsewhere if it can.
+     */
+    void nudge();
+
     @Override
     void close();
   }
@@ -52,19 +57,52 @@ public interface Engine extends AutoCloseable {
    *
    * @param after only keys above this one; empty for all
    * @param limit at most so many
+   * @param revision as they were then, 0 for now; an engine that is not shared has no past, and
+   *     ignores it
    */
-  List<Entry> range(String after, int limit) throws EngineException;
+  List<Entry> range(String after, int limit, long revision) throws EngineException;
 
   /**
    * Applies all changes, or none.
    *
    * @return the revision, which is the version of every entry written
    * @throws ConflictException if an entry does not have the version expected
+   * @throws EngineException otherwise; a shared engine may have applied it all the same, or may
+   *     still do so as long as the versions are the ones expected
    */
   long apply(List<Change> changes) throws EngineException;
 
-  /** Is told of every transaction after it has been applied, in order, until closed. */
-  Watch watch(Consumer<Applied> listener);
+  /** At most so many changes go into one transaction. */
+  default int maxChanges() {
+    return Integer.MAX_VALUE;
+  }
+
+  /** Do several servers use it at once? */
+  default boolean isShared() {
+    return false;
+  }
+
+  /**
+   * Is told of every transaction after it has been applied, whoever did it, in order, until closed.
+   *
+   * @param after of those with a revision above this one
+   * @param lost called if some of them cannot be told any more: read everything again, and watch
+   *     anew
+   */
+  Watch watch(long after, Consumer<Applied> listener, Runnable lost);
+
+  /**
+   * May this server do what only one of them should be doing? Saves double work, and no more: two
+   * may believe so for a moment.
+   */
+  default boolean hasTurn() throws EngineException {
+    return true;
+  }
+
+  /** The servers that are alive, by their names; empty if it is not shared. */
+  default List<String> servers() throws EngineException {
+    return List.of();
+  }
 
   /** Writes a consistent copy of the whole store to a new file. */
   void backUp(java.nio.file.Path file) throws EngineException;

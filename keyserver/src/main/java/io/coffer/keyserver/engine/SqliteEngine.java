@@ -160,7 +160,7 @@ public final class SqliteEngine implements Engine {
   }
 
   @Override
-  public List<Entry> range(String after, int limit) throws EngineException {
+  public List<Entry> range(String after, int limit, long past) throws EngineException {
     Connection connection = takeReader();
     try (PreparedStatement statement =
         connection.prepareStatement(
@@ -250,9 +250,22 @@ public final class SqliteEngine implements Engine {
   }
 
   @Override
-  public Watch watch(Consumer<Applied> listener) {
+  public synchronized Watch watch(long after, Consumer<Applied> listener, Runnable lost) {
+    if (after < revision) {
+      lost.run();
+    }
     listeners.add(listener);
-    return () -> listeners.remove(listener);
+    return new Watch() {
+      @Override
+      public void nudge() {
+        // Told by whoever writes, in this process: nothing gets lost on the way.
+      }
+
+      @Override
+      public void close() {
+        listeners.remove(listener);
+      }
+    };
   }
 
   @Override

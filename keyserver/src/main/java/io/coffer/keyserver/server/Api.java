@@ -6,6 +6,7 @@ import io.coffer.keyserver.audit.AuditException;
 import io.coffer.keyserver.audit.AuditLog;
 import io.coffer.keyserver.box.ProblemException;
 import io.coffer.keyserver.box.Proven;
+import io.coffer.keyserver.box.Services;
 import io.coffer.keyserver.box.Tokens;
 import io.coffer.keyserver.ca.Identity;
 import io.coffer.keyserver.ca.Profile;
@@ -150,6 +151,7 @@ final class Api implements Handler {
     this.authority = authority;
     this.limits = limits;
     this.rate = new RateLimit(limits.requestsPerSecond());
+    state.listen(this::changedElsewhere);
     serverRoutes();
     serviceRoutes();
     ownerRoutes();
@@ -174,6 +176,7 @@ final class Api implements Handler {
             new JsonObject()
                 .put("sealed", state.isSealed())
                 .put("you", call.who().toString())
+                .put("servers", state.servers())
                 .put("audit_head", audit.head().toString()));
     quietRoute("/health", "server.health", call -> health());
     quietRoute("/metrics", "server.metrics", this::prometheus);
@@ -601,6 +604,18 @@ final class Api implements Handler {
   void stop() {
     stopping = true;
     events.changed("server");
+  }
+
+  /** Tells those who wait here what a request to another server has changed. */
+  private void changedElsewhere(String id) {
+    String[] parts = id.split("/", -1);
+    switch (parts[0]) {
+      case "" -> events.everything();
+      case "key" ->
+          events.changed(parts[1].equals(Services.OWNERS) ? "owner/" + parts[2] : id);
+      case "owner", "endpoint", "token" -> events.changed(id);
+      default -> {}
+    }
   }
 
   /** Tells those who wait what a request has changed. */

@@ -30,6 +30,13 @@ final class Events {
     notifyAll();
   }
 
+  /** Whoever waits is told that all may have changed. */
+  synchronized void everything() {
+    last.clear();
+    floor = ++number;
+    notifyAll();
+  }
+
   synchronized String position() {
     return epoch + ":" + number;
   }

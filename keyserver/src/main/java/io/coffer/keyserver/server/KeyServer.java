@@ -6,8 +6,8 @@ import io.coffer.keyserver.audit.AuditLog;
 import io.coffer.keyserver.ca.Pem;
 import io.coffer.keyserver.ca.Profile;
 import io.coffer.keyserver.ca.TrustedAuthority;
+import io.coffer.keyserver.engine.Engine;
 import io.coffer.keyserver.engine.EngineException;
-import io.coffer.keyserver.engine.SqliteEngine;
 import io.coffer.keyserver.login.Logins;
 import io.coffer.keyserver.seal.SealException;
 import io.helidon.common.tls.Tls;
@@ -22,6 +22,7 @@ import java.util.EnumSet;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
 import javax.net.ssl.SSLContext;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A running key server: HTTP over TLS 1.3, and nobody gets as far as a request without a
@@ -31,7 +32,8 @@ public final class KeyServer implements AutoCloseable {
   /** How long a deleted key can be restored. */
   public static final Duration GRACE = Duration.ofDays(30);
 
-  private final SqliteEngine engine;
+  private final Engine engine;
+  private final @Nullable SharedRevocations revocations;
   private final AuditLog audit;
   private final ServerState state;
   private final Api api;
@@ -39,8 +41,14 @@ public final class KeyServer implements AutoCloseable {
   private final AtomicBoolean closed = new AtomicBoolean();
 
   private KeyServer(
-      SqliteEngine engine, AuditLog audit, ServerState state, Api api, WebServer web) {
+      Engine engine,
+      @Nullable SharedRevocations revocations,
+      AuditLog audit,
+      ServerState state,
+      Api api,
+      WebServer web) {
     this.engine = engine;
+    this.revocations = revocations;
     this.audit = audit;
     this.state = state;
     this.api = api;
@@ -65,9 +73,15 @@ public final class KeyServer implements AutoCloseable {
             callers);
     Logins logins = Logins.read(home.directory().resolve("logins.json"), clock);
     AuditLog audit = AuditLog.open(home.auditLog(), home.auditKey(), home.auditPublicKey(), clock);
-    SqliteEngine engine = null;
+    Engine engine = null;
+    SharedRevocations revocations = null;
     try {
-      engine = SqliteEngine.open(home.store());
+      engine = home.openEngine(true);
+      if (engine.isShared()) {
+        revocations =
+            new SharedRevocations(
+                engine, Pem.readCertificate(home.authority()), home.revocationList());
+      }
       ServerState state = new ServerState(engine, audit, clock, grace);
       Api api = new Api(state, audit, authority, logins, limits);
       WebServer web =
@@ -90,7 +104,7 @@ public final class KeyServer implements AutoCloseable {
               .routing(routing -> routing.any(api))
               .build()
               .start();
-      KeyServer server = new KeyServer(engine, audit, state, api, web);
+      KeyServer server = new KeyServer(engine, revocations, audit, state, api, web);
       if (!web.isRunning()) {
         throw new IOException(
             "cannot listen on " + listen.host() + ":" + listen.port() + "; is the port taken?");
@@ -98,6 +112,9 @@ public final class KeyServer implements AutoCloseable {
       server.log("server.start");
       return server;
     } catch (IOException | RuntimeException e) {
+      if (revocations != null) {
+        revocations.close();
+      }
       if (engine != null) {
         engine.close();
       }
@@ -138,6 +155,9 @@ public final class KeyServer implements AutoCloseable {
     api.stop();
     web.stop();
     state.close();
+    if (revocations != null) {
+      revocations.close();
+    }
     log("server.stop");
     engine.close();
     audit.close();

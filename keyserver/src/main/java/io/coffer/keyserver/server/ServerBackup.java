@@ -5,6 +5,7 @@ import io.coffer.keyserver.audit.AuditEvent;
 import io.coffer.keyserver.audit.AuditLog;
 import io.coffer.keyserver.box.LockBoxes;
 import io.coffer.keyserver.ca.DurableFiles;
+import io.coffer.keyserver.engine.EtcdSettings;
 import io.coffer.keyserver.engine.SqliteEngine;
 import io.coffer.keyserver.json.JsonException;
 import io.coffer.keyserver.json.JsonObject;
@@ -56,7 +57,7 @@ public final class ServerBackup {
     requireEmpty(target);
     boolean complete = false;
     try {
-      SqliteEngine.copy(home.store(), target.resolve(STORE));
+      home.copyStore(target.resolve(STORE));
       AuditLog.Head head =
           AuditLog.copy(home.auditLog(), home.auditPublicKey(), target.resolve(LOG));
       for (Path file : smallFiles(home.directory())) {
@@ -137,6 +138,30 @@ public final class ServerBackup {
       ServerHome.@Nullable Listen listen,
       Clock clock)
       throws IOException, SealException {
+    readManifest(backup);
+    return restore(backup, directory, passphrase, earlier, listen, oldEtcd(backup), clock);
+  }
+
+  /** Where the store of a backup was; null if it was embedded. */
+  public static @Nullable EtcdSettings oldEtcd(Path backup) throws IOException {
+    return ServerHome.open(backup).etcd();
+  }
+
+  /**
+   * Makes the directory of a server from a backup, and puts the store where it is wanted.
+   *
+   * @param etcd a cluster, with a prefix under which nothing is yet; null for an embedded store
+   * @see #restore(Path, Path, SecretBytes, AuditLog.Head, ServerHome.Listen, Clock)
+   */
+  public static Restored restore(
+      Path backup,
+      Path directory,
+      @Nullable SecretBytes passphrase,
+      AuditLog.@Nullable Head earlier,
+      ServerHome.@Nullable Listen listen,
+      @Nullable EtcdSettings etcd,
+      Clock clock)
+      throws IOException, SealException {
     JsonObject manifest = readManifest(backup);
     String time;
     List<String> names;
@@ -171,12 +196,11 @@ public final class ServerBackup {
           }
         }
       }
-      DurableFiles.writePublic(
-          directory.resolve(SETTINGS),
-          listen == null
-              ? Files.readAllBytes(backup.resolve(SETTINGS))
-              : new JsonObject().put("host", listen.host()).put("port", listen.port()).toBytes());
-      ServerHome home = ServerHome.open(directory);
+      ServerHome old = ServerHome.open(backup);
+      ServerHome.Listen where = listen == null ? old.listen() : listen;
+      ServerHome home = ServerHome.at(directory);
+      home.writeSettings(
+          old.name(), where.host(), where.port(), etcd == null ? null : home.moveStore(etcd));
       try (AuditLog log =
           AuditLog.open(home.auditLog(), home.auditKey(), home.auditPublicKey(), clock)) {
         log.append(
@@ -260,7 +284,7 @@ public final class ServerBackup {
     }
   }
 
-  private static void removeContents(Path directory) throws IOException {
+  static void removeContents(Path directory) throws IOException {
     try (Stream<Path> files = Files.walk(directory)) {
       for (Path file : files.sorted(java.util.Comparator.reverseOrder()).toList()) {
         if (!file.equals(directory)) {

@@ -8,7 +8,10 @@ import io.coffer.keyserver.ca.DurableFiles;
 import io.coffer.keyserver.ca.Identity;
 import io.coffer.keyserver.ca.Pem;
 import io.coffer.keyserver.ca.Profile;
+import io.coffer.keyserver.engine.Engine;
 import io.coffer.keyserver.engine.EngineException;
+import io.coffer.keyserver.engine.EtcdEngine;
+import io.coffer.keyserver.engine.EtcdSettings;
 import io.coffer.keyserver.engine.SqliteEngine;
 import io.coffer.keyserver.json.JsonException;
 import io.coffer.keyserver.json.JsonObject;
@@ -16,6 +19,7 @@ import io.coffer.keyserver.seal.Seal;
 import io.coffer.keyserver.seal.SealException;
 import io.coffer.keyserver.seal.Share;
 import java.io.IOException;
+import java.net.URI;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -34,7 +38,7 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The directory of a key server with the embedded store (mode 700):
+ * The directory of a key server (mode 700):
  *
  * <pre>
  * server.json            where it listens; written last, so that it marks a complete directory
@@ -42,7 +46,8 @@ import org.jspecify.annotations.Nullable;
  * server.pem server.key  its certificate
  * operator.pem operator.key   the first operator's
  * logins.json            other ways to log in than by certificate, if any
- * store.db               its records, ciphertext only
+ * store.db               its records, ciphertext only; not with etcd
+ * etcd-ca.pem etcd.pem etcd.key   how it knows etcd, and etcd it, if they use TLS
  * audit.jsonl            its audit log
  * audit.key audit.pem    the key that signs the log, and the public key that verifies it
  * </pre>
@@ -87,16 +92,27 @@ public final class ServerHome {
   public static List<Share> init(
       Path directory, String host, int port, Set<String> names, Opening opening, Clock clock)
       throws IOException, SealException {
-    DurableFiles.createPrivateDirectory(directory);
-    try (DirectoryStream<Path> entries = Files.newDirectoryStream(directory)) {
-      if (entries.iterator().hasNext()) {
-        throw new IOException(
-            directory
-                + (Files.exists(directory.resolve("server.json"))
-                    ? " already holds a key server; start it with 'coffer keyserver run'"
-                    : " is not empty; name a new directory"));
-      }
-    }
+    return init(directory, "server", host, port, names, opening, null, clock);
+  }
+
+  /**
+   * Makes the directory of a new server, or of the first of several.
+   *
+   * @param name of the server
+   * @param etcd where the store is; null for an embedded one
+   */
+  public static List<Share> init(
+      Path directory,
+      String name,
+      String host,
+      int port,
+      Set<String> names,
+      Opening opening,
+      @Nullable EtcdSettings etcd,
+      Clock clock)
+      throws IOException, SealException {
+    requireName(name);
+    requireEmpty(directory);
     // Before anything is written: a passphrase that is too short, a quorum that makes no sense.
     try (SecretBytes root = Seal.newRoot()) {
       Seal seal;
@@ -111,35 +127,174 @@ public final class ServerHome {
         shares = quorum.shares();
       }
       ServerHome home = new ServerHome(directory);
-      home.writeCertificates(host, names, opening, clock);
-      home.writeAuditKey();
-      try (SqliteEngine engine = SqliteEngine.open(home.store())) {
+      boolean complete = false;
+      EtcdSettings own = etcd == null ? null : home.copyCertificates(etcd);
+      try (Engine engine = own == null ? SqliteEngine.open(home.store()) : EtcdEngine.open(own, null)) {
+        if (Seal.exists(engine)) {
+          throw new EngineException(
+              "etcd holds a key service under this prefix already; make a further server of it with"
+                  + " 'coffer keyserver join', or name another prefix");
+        }
+        home.writeCertificates(name, host, names, opening, clock);
+        home.writeAuditKey();
         seal.store(engine);
         LockBoxes.create(engine, root, clock);
+        complete = true;
       } catch (ProblemException e) {
         throw new EngineException("the new store is not empty: " + e.title(), e);
+      } finally {
+        if (!complete && own != null) {
+          ServerBackup.removeContents(directory);
+        }
       }
-      DurableFiles.writePublic(
-          directory.resolve("server.json"),
-          new JsonObject().put("host", host).put("port", port).toBytes());
+      home.writeSettings(name, host, port, own);
       return shares;
     }
   }
 
-  private void writeCertificates(String host, Set<String> names, Opening opening, Clock clock)
+  private static void requireName(String name) throws IOException {
+    if (!name.matches("[a-z0-9][a-z0-9.-]{0,62}")) {
+      throw new IOException("'" + name + "' cannot be the name of a server; write for example k2");
+    }
+  }
+
+  private static void requireEmpty(Path directory) throws IOException {
+    DurableFiles.createPrivateDirectory(directory);
+    try (DirectoryStream<Path> entries = Files.newDirectoryStream(directory)) {
+      if (entries.iterator().hasNext()) {
+        throw new IOException(
+            directory
+                + (Files.exists(directory.resolve("server.json"))
+                    ? " already holds a key server; start it with 'coffer keyserver run'"
+                    : " is not empty; name a new directory"));
+      }
+    }
+  }
+
+  /**
+   * Makes the directory of a further server over the same etcd: with a certificate by the same
+   * authority, and an audit log of its own. It opens by the same passphrase or quorum.
+   *
+   * @param first the directory of a server that has the authority's key
+   * @param passphrase of the authority's key; null if that is not encrypted
+   */
+  public static void join(
+      ServerHome first,
+      Path directory,
+      String name,
+      String host,
+      int port,
+      Set<String> names,
+      @Nullable SecretBytes passphrase,
+      Clock clock)
       throws IOException {
+    requireName(name);
+    EtcdSettings etcd = first.etcd();
+    if (etcd == null) {
+      throw new IOException(
+          first.directory()
+              + " has an embedded store, which one server has for itself; several need etcd:"
+              + " 'coffer keyserver restore --etcd' moves a backup there");
+    }
+    if (name.equals(first.name())) {
+      throw new IOException("the other server is called " + name + "; choose another name");
+    }
+    Path authorities = first.directory().resolve("ca");
     CertificateAuthority authority =
-        CertificateAuthority.create(directory.resolve("ca"), "Coffer key service", clock);
+        passphrase == null
+            ? CertificateAuthority.open(authorities, clock)
+            : CertificateAuthority.open(authorities, passphrase, clock);
+    requireEmpty(directory);
+    ServerHome home = new ServerHome(directory);
+    DurableFiles.createPrivateDirectory(directory.resolve("ca"));
+    for (String file : List.of("ca/ca.pem", "ca/crl.pem", "logins.json")) {
+      if (Files.exists(first.directory().resolve(file))) {
+        DurableFiles.writePublic(
+            directory.resolve(file), Files.readAllBytes(first.directory().resolve(file)));
+      }
+    }
+    EtcdSettings own = home.copyCertificates(etcd);
+    home.write(
+        "server",
+        authority.issue(
+            new Identity(Profile.SERVER, name),
+            hosts(host, names),
+            CertificateAuthority.DEFAULT_VALIDITY));
+    home.writeAuditKey();
+    home.writeSettings(name, host, port, own);
+  }
+
+  /** The settings with the files that they name copied to here. */
+  private EtcdSettings copyCertificates(EtcdSettings etcd) throws IOException {
+    Path authority = etcd.authority();
+    Path certificate = etcd.certificate();
+    Path ownAuthority = null;
+    Path ownCertificate = null;
+    if (authority != null) {
+      ownAuthority = directory.resolve("etcd-ca.pem");
+      DurableFiles.writePublic(ownAuthority, Files.readAllBytes(authority));
+    }
+    if (certificate != null) {
+      ownCertificate = directory.resolve("etcd.pem");
+      DurableFiles.writePublic(ownCertificate, Files.readAllBytes(certificate));
+      byte[] key = Files.readAllBytes(EtcdSettings.keyOf(certificate));
+      DurableFiles.writePrivate(directory.resolve("etcd.key"), key);
+      java.util.Arrays.fill(key, (byte) 0);
+    }
+    return new EtcdSettings(etcd.endpoints(), etcd.prefix(), ownAuthority, ownCertificate);
+  }
+
+  /** Written last: it marks a complete directory. */
+  void writeSettings(String name, String host, int port, @Nullable EtcdSettings etcd)
+      throws IOException {
+    JsonObject json = new JsonObject().put("host", host).put("port", port);
+    if (etcd != null) {
+      json.put("name", name)
+          .put(
+              "etcd",
+              new JsonObject()
+                  .put("endpoints", etcd.endpoints().stream().map(URI::toString).toList())
+                  .put("prefix", etcd.prefix())
+                  .put("authority", etcd.authority() == null ? null : "etcd-ca.pem")
+                  .put("certificate", etcd.certificate() == null ? null : "etcd.pem"));
+    }
+    DurableFiles.writePublic(directory.resolve("server.json"), json.toBytes());
+  }
+
+  /** Puts the store of a directory that was restored where it belongs. */
+  EtcdSettings moveStore(EtcdSettings etcd) throws IOException {
+    EtcdSettings own = copyCertificates(etcd);
+    try (SqliteEngine source = SqliteEngine.open(store());
+        EtcdEngine target = EtcdEngine.open(own, null)) {
+      target.fill(source);
+    }
+    for (String suffix : List.of("", ".lock", "-wal", "-shm")) {
+      Files.deleteIfExists(directory.resolve("store.db" + suffix));
+    }
+    return own;
+  }
+
+  private static Set<String> hosts(String host, Set<String> names) {
     Set<String> all = new java.util.LinkedHashSet<>(names);
     all.add("localhost");
     all.add("127.0.0.1");
     if (!host.equals("0.0.0.0") && !host.equals("::")) {
       all.add(host);
     }
+    return all;
+  }
+
+  private void writeCertificates(
+      String name, String host, Set<String> names, Opening opening, Clock clock)
+      throws IOException {
+    CertificateAuthority authority =
+        CertificateAuthority.create(directory.resolve("ca"), "Coffer key service", clock);
     write(
         "server",
         authority.issue(
-            new Identity(Profile.SERVER, "server"), all, CertificateAuthority.DEFAULT_VALIDITY));
+            new Identity(Profile.SERVER, name),
+            hosts(host, names),
+            CertificateAuthority.DEFAULT_VALIDITY));
     write(
         "operator",
         authority.issue(
@@ -190,12 +345,41 @@ public final class ServerHome {
     return new ServerHome(directory);
   }
 
+  /** A directory that is being made. */
+  static ServerHome at(Path directory) {
+    return new ServerHome(directory);
+  }
+
   public Path directory() {
     return directory;
   }
 
   public Path store() {
     return directory.resolve("store.db");
+  }
+
+  /**
+   * Opens what holds the records.
+   *
+   * @param serving as a server that runs, and not only to read or write something
+   */
+  public Engine openEngine(boolean serving) throws IOException {
+    EtcdSettings etcd = etcd();
+    return etcd == null
+        ? SqliteEngine.open(store())
+        : EtcdEngine.open(etcd, serving ? name() : null);
+  }
+
+  /** Writes a consistent copy of the records, as the file of an embedded store. */
+  void copyStore(Path target) throws IOException {
+    EtcdSettings etcd = etcd();
+    if (etcd == null) {
+      SqliteEngine.copy(store(), target);
+      return;
+    }
+    try (EtcdEngine engine = EtcdEngine.open(etcd, null)) {
+      engine.backUp(target);
+    }
   }
 
   public Path auditLog() {
@@ -242,12 +426,43 @@ public final class ServerHome {
   public record Listen(String host, int port) {}
 
   public Listen listen() throws IOException {
+    return settings(json -> new Listen(json.string("host"), (int) json.integer("port", 0, 65535)));
+  }
+
+  /** What the server is called among those that share a store. */
+  public String name() throws IOException {
+    return settings(json -> json.has("name") ? json.string("name") : "server");
+  }
+
+  /** Where its store is; null for an embedded one. */
+  public @Nullable EtcdSettings etcd() throws IOException {
+    return settings(json -> {
+      if (!json.has("etcd")) {
+        return null;
+      }
+      JsonObject etcd = json.object("etcd");
+      etcd.allow("endpoints", "prefix", "authority", "certificate");
+      String authority = etcd.optionalString("authority");
+      String certificate = etcd.optionalString("certificate");
+      return new EtcdSettings(
+          etcd.strings("endpoints").stream().map(URI::create).toList(),
+          etcd.string("prefix"),
+          authority == null ? null : directory.resolve(authority),
+          certificate == null ? null : directory.resolve(certificate));
+    });
+  }
+
+  private interface Setting<T extends @Nullable Object> {
+    T of(JsonObject json) throws JsonException;
+  }
+
+  private <T extends @Nullable Object> T settings(Setting<T> setting) throws IOException {
     Path file = directory.resolve("server.json");
     try {
       JsonObject json = JsonObject.parse(Files.readAllBytes(file), Set.of());
-      json.allow("host", "port");
-      return new Listen(json.string("host"), (int) json.integer("port", 0, 65535));
-    } catch (JsonException e) {
+      json.allow("host", "port", "name", "etcd");
+      return setting.of(json);
+    } catch (JsonException | IllegalArgumentException e) {
       throw new IOException(file + " is malformed: " + e.getMessage(), e);
     }
   }

@@ -14,9 +14,11 @@ import io.coffer.keyserver.seal.SealException;
 import io.coffer.keyserver.seal.Share;
 import java.time.Clock;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -44,9 +46,15 @@ final class ServerState implements AutoCloseable {
   private final ReentrantReadWriteLock lock = new ReentrantReadWriteLock();
 
   private @Nullable LockBoxes boxes;
+  private volatile Consumer<String> listener = id -> {};
   private volatile boolean stopping;
 
   private final Object unsealing = new Object();
+  private final Object waking = new Object();
+
+  /** Somebody called while the thread was at work; guarded by waking. */
+  private boolean woken;
+
   private final Map<Integer, Share> shares = new TreeMap<>();
   private long firstShareNanos;
 
@@ -55,6 +63,16 @@ final class ServerState implements AutoCloseable {
     this.audit = audit;
     this.clock = clock;
     this.grace = grace;
+  }
+
+  /** Tells of what other servers change, see {@link LockBoxes#listen}. */
+  void listen(Consumer<String> newListener) {
+    listener = newListener;
+  }
+
+  /** The servers that share the store and are alive; empty for one that is alone. */
+  List<String> servers() throws EngineException {
+    return engine.servers();
   }
 
   boolean isSealed() {
@@ -77,6 +95,7 @@ final class ServerState implements AutoCloseable {
             "the server is sealed",
             "Operators open it with 'coffer keyserver unseal', by the passphrase or their shares.");
       }
+      open.sync();
       return use.with(open);
     } finally {
       lock.readLock().unlock();
@@ -141,6 +160,13 @@ final class ServerState implements AutoCloseable {
 
   private void open(SecretBytes root) throws EngineException {
     LockBoxes opened = LockBoxes.open(engine, root, clock, grace);
+    opened.listen(id -> {
+      if (id.startsWith("rewrap/")) {
+        // Whichever server was asked to rotate: the one whose turn it is does the work.
+        wake();
+      }
+      listener.accept(id);
+    });
     lock.writeLock().lock();
     try {
       boxes = opened;
@@ -153,8 +179,9 @@ final class ServerState implements AutoCloseable {
 
   /** Wakes the thread that rewraps, after a rotation. */
   void wake() {
-    synchronized (unsealing) {
-      unsealing.notifyAll();
+    synchronized (waking) {
+      woken = true;
+      waking.notifyAll();
     }
   }
 
@@ -170,8 +197,32 @@ final class ServerState implements AutoCloseable {
   private void work(LockBoxes mine) {
     while (isOpenWith(mine)) {
       try {
+        if (engine.hasTurn()) {
+          workOnce();
+        }
+        if (stopping) {
+          return;
+        }
+      } catch (ProblemException | EngineException | JsonException | AuditException e) {
+        LOG.log(System.Logger.Level.ERROR, "background work: {0}", e.getMessage());
+      }
+      try {
+        synchronized (waking) {
+          if (!woken) {
+            waking.wait(IDLE_MILLIS);
+          }
+          woken = false;
+        }
+      } catch (InterruptedException e) {
+        return;
+      }
+    }
+  }
+
+  private void workOnce()
+      throws ProblemException, EngineException, JsonException, AuditException {
         for (String service :
-            this.<java.util.List<String>>use(open -> open.services().unfinished())) {
+            this.<List<String>>use(open -> open.services().unfinished())) {
           this.<@Nullable Void>use(open -> {
             open.services().rewrap(service, () -> stopping);
             return null;
@@ -189,17 +240,6 @@ final class ServerState implements AutoCloseable {
         if (purged > 0) {
           log("key.purge", purged + " keys");
         }
-      } catch (ProblemException | EngineException | JsonException | AuditException e) {
-        LOG.log(System.Logger.Level.ERROR, "background work: {0}", e.getMessage());
-      }
-      try {
-        synchronized (unsealing) {
-          unsealing.wait(IDLE_MILLIS);
-        }
-      } catch (InterruptedException e) {
-        return;
-      }
-    }
   }
 
   private void log(String action, String target) throws AuditException {

@@ -81,16 +81,16 @@ class SqliteEngineTest {
       engine.apply(List.of(Change.put(key, bytes(key), Engine.ABSENT)));
     }
     assertEquals(
-        List.of("r1", "r2"), engine.range("r", 2).stream().map(Engine.Entry::key).toList());
+        List.of("r1", "r2"), engine.range("r", 2, 0).stream().map(Engine.Entry::key).toList());
     assertEquals(
-        List.of("r3", "s"), engine.range("r2", 9).stream().map(Engine.Entry::key).toList());
+        List.of("r3", "s"), engine.range("r2", 9, 0).stream().map(Engine.Entry::key).toList());
   }
 
   @Test
   void aWatchSeesEveryTransactionInOrderUntilItIsClosed() throws EngineException {
     List<Long> seen = new ArrayList<>();
     long second;
-    try (Engine.Watch watch = engine.watch(applied -> seen.add(applied.revision()))) {
+    try (Engine.Watch watch = engine.watch(0, applied -> seen.add(applied.revision()), () -> {})) {
       Objects.requireNonNull(watch);
       long first = engine.apply(List.of(Change.put("a", bytes("1"), Engine.ABSENT)));
       second = engine.apply(List.of(Change.put("a", bytes("2"), first)));

@@ -65,7 +65,7 @@ class RecordStoreTest {
 
   /** All record entries as the engine has them, without the ledger. */
   private List<Entry> entries() throws EngineException {
-    return engine.range("r", 100);
+    return engine.range("r", 100, 0);
   }
 
   @Test

@@ -8,6 +8,7 @@ import io.coffer.keyserver.ca.Identity;
 import io.coffer.keyserver.ca.Pem;
 import io.coffer.keyserver.ca.Profile;
 import io.coffer.keyserver.ca.TrustedAuthority;
+import io.coffer.keyserver.engine.EtcdSettings;
 import io.coffer.keyserver.json.JsonException;
 import io.coffer.keyserver.json.JsonObject;
 import java.io.IOException;
@@ -161,6 +162,41 @@ final class TestServer implements AutoCloseable {
     }
     server = startServer();
     unseal();
+  }
+
+  private TestServer(ServerHome home, CertificateAuthority authority) throws Exception {
+    this.limits = LIMITS;
+    this.home = home;
+    this.authority = authority;
+    server = startServer();
+    unseal();
+  }
+
+  /** The first of several servers over one etcd. */
+  static TestServer over(EtcdSettings etcd, Path directory) throws Exception {
+    try (SecretBytes passphrase = passphrase()) {
+      ServerHome.init(
+          directory,
+          "k1",
+          "127.0.0.1",
+          0,
+          Set.of(),
+          new ServerHome.Opening(passphrase, 10, 0, 0),
+          etcd,
+          Clock.systemUTC());
+      return new TestServer(
+          ServerHome.open(directory),
+          CertificateAuthority.open(directory.resolve("ca"), passphrase, Clock.systemUTC()));
+    }
+  }
+
+  /** A further one. */
+  TestServer joined(String name, Path directory) throws Exception {
+    try (SecretBytes passphrase = passphrase()) {
+      ServerHome.join(
+          home, directory, name, "127.0.0.1", 0, Set.of(), passphrase, Clock.systemUTC());
+    }
+    return new TestServer(ServerHome.open(directory), authority);
   }
 
   /** Asks until it is so, for 20 seconds at most: what other threads do takes its time. */

@@ -1,0 +1,140 @@
+package io.coffer.keyserver.engine;
+
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Assumptions;
+
+/** A real etcd cluster on the loopback interface, whose members a test can kill and start again. */
+public final class EtcdCluster implements AutoCloseable {
+  private static final String HOST = "http://127.0.0.1:";
+
+  private final Path directory;
+  private final int[] clientPorts;
+  private final int[] peerPorts;
+  private final Process[] members;
+
+  /** Starts one; skips the test where etcd is not installed. */
+  public EtcdCluster(Path directory, int size) throws Exception {
+    Assumptions.assumeTrue(
+        Arrays.stream(System.getenv("PATH").split(":", -1))
+            .anyMatch(place -> Files.isExecutable(Path.of(place, "etcd"))),
+        "etcd is not installed");
+    this.directory = Files.createDirectories(directory);
+    int[] ports = freePorts(2 * size);
+    clientPorts = Arrays.copyOf(ports, size);
+    peerPorts = Arrays.copyOfRange(ports, size, 2 * size);
+    members = new Process[size];
+    for (int i = 0; i < size; i++) {
+      start(i);
+    }
+    try {
+      awaitReady();
+    } catch (IOException e) {
+      close();
+      throw e;
+    }
+  }
+
+  private static int[] freePorts(int count) throws IOException {
+    List<ServerSocket> sockets = new ArrayList<>();
+    try {
+      for (int i = 0; i < count; i++) {
+        sockets.add(new ServerSocket(0, 1, InetAddress.getByName("127.0.0.1")));
+      }
+      return sockets.stream().mapToInt(ServerSocket::getLocalPort).toArray();
+    } finally {
+      for (ServerSocket socket : sockets) {
+        socket.close();
+      }
+    }
+  }
+
+  /** Starts a member, for the first time or again. */
+  public void start(int i) throws IOException {
+    String cluster =
+        String.join(
+            ",",
+            IntStream.range(0, peerPorts.length)
+                .mapToObj(n -> "m" + n + "=" + HOST + peerPorts[n])
+                .toList());
+    List<String> command =
+        List.of(
+            "etcd",
+            "--name=m" + i,
+            "--data-dir=" + directory.resolve("m" + i),
+            "--listen-client-urls=" + HOST + clientPorts[i],
+            "--advertise-client-urls=" + HOST + clientPorts[i],
+            "--listen-peer-urls=" + HOST + peerPorts[i],
+            "--initial-advertise-peer-urls=" + HOST + peerPorts[i],
+            "--initial-cluster=" + cluster,
+            "--initial-cluster-state=new",
+            "--heartbeat-interval=100",
+            "--election-timeout=1000");
+    members[i] =
+        new ProcessBuilder(command)
+            .redirectErrorStream(true)
+            .redirectOutput(
+                ProcessBuilder.Redirect.appendTo(directory.resolve("m" + i + ".log").toFile()))
+            .start();
+  }
+
+  private void awaitReady() throws Exception {
+    long end = System.nanoTime() + Duration.ofSeconds(60).toNanos();
+    while (true) {
+      try (EtcdEngine engine = EtcdEngine.open(settings("/ready/"), "test")) {
+        if (engine.servers().equals(List.of("test"))) {
+          return;
+        }
+      } catch (IOException e) {
+        if (System.nanoTime() > end) {
+          throw e;
+        }
+      }
+      Thread.sleep(100);
+    }
+  }
+
+  /** Ends a member at once, as a power cut would. */
+  public void kill(int i) throws InterruptedException {
+    members[i].destroyForcibly().waitFor(20, TimeUnit.SECONDS);
+  }
+
+  public int size() {
+    return members.length;
+  }
+
+  /** Where the clients' address of a member is. */
+  public URI endpoint(int i) {
+    return URI.create(HOST + clientPorts[i]);
+  }
+
+  /** All members, and a prefix. */
+  public EtcdSettings settings(String prefix) {
+    return new EtcdSettings(
+        IntStream.range(0, size()).mapToObj(this::endpoint).toList(), prefix, null, null);
+  }
+
+  /** The files of a member, which hold what it was given. */
+  public Path data(int i) {
+    return directory.resolve("m" + i);
+  }
+
+  @Override
+  public void close() throws InterruptedException {
+    for (Process member : members) {
+      if (member != null) {
+        member.destroyForcibly().waitFor(20, TimeUnit.SECONDS);
+      }
+    }
+  }
+}
