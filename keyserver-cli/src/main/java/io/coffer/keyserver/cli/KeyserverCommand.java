@@ -718,9 +718,7 @@ final class KeyserverCommand extends Commands.Group {
                   "Take the passphrase from the first line of FILE and check the records.")
           @Nullable Path passphraseFile,
       @Mixin EtcdOptions etcd,
-      @Option(
-              names = "--embedded",
-              description = "Restore to an embedded store what was in etcd.")
+      @Option(names = "--embedded", description = "Restore to an embedded store what was in etcd.")
           boolean embedded,
       @Parameters(paramLabel = "FROM", description = "The backup.") Path backup,
       @Parameters(paramLabel = "DIR", description = "A new or empty directory.") Path directory)

@@ -339,8 +339,7 @@ public final class KeyClient implements AutoCloseable {
     }
     synchronized (attesting) {
       int server = turn.get();
-      if (server == attestedTo
-          && attestedUntil - System.nanoTime() > TimeUnit.MINUTES.toNanos(1)) {
+      if (server == attestedTo && attestedUntil - System.nanoTime() > TimeUnit.MINUTES.toNanos(1)) {
         return;
       }
       attestedTo = server;
@@ -462,8 +461,7 @@ public final class KeyClient implements AutoCloseable {
   }
 
   private JsonObject sendOnce(
-      String method, String path, @Nullable JsonObject body, boolean withToken)
-      throws IOException {
+      String method, String path, @Nullable JsonObject body, boolean withToken) throws IOException {
     try {
       return answer(
           http.send(request(method, path, body, withToken, TIMEOUT), BodyHandlers.ofByteArray()));

@@ -70,8 +70,7 @@ final class EtcdGateway implements AutoCloseable {
       if (certificate != null) {
         var own = Pem.readCertificate(certificate);
         PrivateKey key =
-            Pem.readPrivateKey(
-                EtcdSettings.keyOf(certificate), own.getPublicKey().getAlgorithm());
+            Pem.readPrivateKey(EtcdSettings.keyOf(certificate), own.getPublicKey().getAlgorithm());
         KeyStore store = KeyStore.getInstance("PKCS12");
         store.load(null, null);
         store.setKeyEntry("own", key, new char[0], new java.security.cert.Certificate[] {own});

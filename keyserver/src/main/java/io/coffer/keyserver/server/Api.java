@@ -611,8 +611,7 @@ final class Api implements Handler {
     String[] parts = id.split("/", -1);
     switch (parts[0]) {
       case "" -> events.everything();
-      case "key" ->
-          events.changed(parts[1].equals(Services.OWNERS) ? "owner/" + parts[2] : id);
+      case "key" -> events.changed(parts[1].equals(Services.OWNERS) ? "owner/" + parts[2] : id);
       case "owner", "endpoint", "token" -> events.changed(id);
       default -> {}
     }

@@ -129,7 +129,8 @@ public final class ServerHome {
       ServerHome home = new ServerHome(directory);
       boolean complete = false;
       EtcdSettings own = etcd == null ? null : home.copyCertificates(etcd);
-      try (Engine engine = own == null ? SqliteEngine.open(home.store()) : EtcdEngine.open(own, null)) {
+      try (Engine engine =
+          own == null ? SqliteEngine.open(home.store()) : EtcdEngine.open(own, null)) {
         if (Seal.exists(engine)) {
           throw new EngineException(
               "etcd holds a key service under this prefix already; make a further server of it with"

@@ -219,27 +219,25 @@ final class ServerState implements AutoCloseable {
     }
   }
 
-  private void workOnce()
-      throws ProblemException, EngineException, JsonException, AuditException {
-        for (String service :
-            this.<List<String>>use(open -> open.services().unfinished())) {
-          this.<@Nullable Void>use(open -> {
-            open.services().rewrap(service, () -> stopping);
-            return null;
-          });
-          if (stopping) {
-            return;
-          }
-          log("master.rewrap", service);
-        }
-        int purged = this.<Integer>use(open -> open.keys().purge());
-        this.<Integer>use(open -> {
-          open.transfers().purge();
-          return open.tokens().purge();
-        });
-        if (purged > 0) {
-          log("key.purge", purged + " keys");
-        }
+  private void workOnce() throws ProblemException, EngineException, JsonException, AuditException {
+    for (String service : this.<List<String>>use(open -> open.services().unfinished())) {
+      this.<@Nullable Void>use(open -> {
+        open.services().rewrap(service, () -> stopping);
+        return null;
+      });
+      if (stopping) {
+        return;
+      }
+      log("master.rewrap", service);
+    }
+    int purged = this.<Integer>use(open -> open.keys().purge());
+    this.<Integer>use(open -> {
+      open.transfers().purge();
+      return open.tokens().purge();
+    });
+    if (purged > 0) {
+      log("key.purge", purged + " keys");
+    }
   }
 
   private void log(String action, String target) throws AuditException {

@@ -1,15 +1,18 @@
 package io.coffer.keyserver.engine;
 
 import java.io.IOException;
+import java.net.BindException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Assumptions;
@@ -45,18 +48,28 @@ public final class EtcdCluster implements AutoCloseable {
     }
   }
 
-  private static int[] freePorts(int count) throws IOException {
-    List<ServerSocket> sockets = new ArrayList<>();
-    try {
-      for (int i = 0; i < count; i++) {
-        sockets.add(new ServerSocket(0, 1, InetAddress.getByName("127.0.0.1")));
-      }
-      return sockets.stream().mapToInt(ServerSocket::getLocalPort).toArray();
-    } finally {
-      for (ServerSocket socket : sockets) {
-        socket.close();
+  /**
+   * A port that nobody listens on, and below those that the system gives to outgoing connections:
+   * such a one could be taken while whoever has it is down.
+   */
+  public static int freePort() throws IOException {
+    for (int i = 0; i < 1000; i++) {
+      int port = ThreadLocalRandom.current().nextInt(10_000, 32_000);
+      try (ServerSocket socket = new ServerSocket(port, 1, InetAddress.getLoopbackAddress())) {
+        return socket.getLocalPort();
+      } catch (BindException e) {
+        // Another one, then.
       }
     }
+    throw new IOException("no free port");
+  }
+
+  private static int[] freePorts(int count) throws IOException {
+    Set<Integer> ports = new LinkedHashSet<>();
+    while (ports.size() < count) {
+      ports.add(freePort());
+    }
+    return ports.stream().mapToInt(Integer::intValue).toArray();
   }
 
   /** Starts a member, for the first time or again. */
@@ -130,10 +143,10 @@ public final class EtcdCluster implements AutoCloseable {
   }
 
   @Override
-  public void close() throws InterruptedException {
+  public void close() {
     for (Process member : members) {
       if (member != null) {
-        member.destroyForcibly().waitFor(20, TimeUnit.SECONDS);
+        member.destroyForcibly().onExit().join();
       }
     }
   }

@@ -135,8 +135,7 @@ class EtcdEngineTest {
         third = other.apply(List.of(Change.delete("a", second)));
       }
       assertTrue(eventually(() -> seen.size() == 2));
-      assertEquals(
-          List.of(second, third), List.of(seen.get(0).revision(), seen.get(1).revision()));
+      assertEquals(List.of(second, third), List.of(seen.get(0).revision(), seen.get(1).revision()));
       assertEquals(
           List.of("a", "b"), seen.get(0).changes().stream().map(Change::key).sorted().toList());
       assertNull(seen.get(1).changes().getFirst().value());

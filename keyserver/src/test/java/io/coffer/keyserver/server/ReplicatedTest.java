@@ -124,10 +124,7 @@ class ReplicatedTest {
     String name = "hpc/project:a/" + key.string("id");
     String watch = "{\"after\":\"%s\",\"keys\":[\"" + name + "\"]}";
     String position =
-        second
-            .as("client:alice")
-            .ok("POST", "/v1/watch", watch.formatted(""))
-            .string("position");
+        second.as("client:alice").ok("POST", "/v1/watch", watch.formatted("")).string("position");
     try (ExecutorService thread = Executors.newVirtualThreadPerTaskExecutor()) {
       Future<JsonObject> waiting =
           thread.submit(
@@ -207,8 +204,7 @@ class ReplicatedTest {
       Path restored = directory.resolve(place == null ? "alone" : "moved");
       try (SecretBytes passphrase = TestServer.passphrase()) {
         assertTrue(
-            ServerBackup.restore(
-                        backup, restored, passphrase, head, null, place, Clock.systemUTC())
+            ServerBackup.restore(backup, restored, passphrase, head, null, place, Clock.systemUTC())
                     .records()
                 > 0);
       }
@@ -271,7 +267,10 @@ class ReplicatedTest {
     JsonObject key =
         first
             .as("client:alice")
-            .ok("POST", BOX, "{\"name\":\"name-to-be-hidden\",\"material\":\"Y2xlYXIga2V5IG1hdGVyaWFs\"}");
+            .ok(
+                "POST",
+                BOX,
+                "{\"name\":\"name-to-be-hidden\",\"material\":\"Y2xlYXIga2V5IG1hdGVyaWFs\"}");
     StringBuilder all = new StringBuilder();
     try (var files = Files.walk(etcd.data(0))) {
       for (Path file : files.filter(Files::isRegularFile).toList()) {

@@ -199,11 +199,11 @@ final class TestServer implements AutoCloseable {
     return new TestServer(ServerHome.open(directory), authority);
   }
 
-  /** Asks until it is so, for 20 seconds at most: what other threads do takes its time. */
+  /** Asks until it is so, for 60 seconds at most: what other threads do takes its time. */
   static boolean eventually(Callable<Boolean> condition) throws Exception {
     long start = System.nanoTime();
     while (!condition.call()) {
-      if (System.nanoTime() - start > Duration.ofSeconds(20).toNanos()) {
+      if (System.nanoTime() - start > Duration.ofSeconds(60).toNanos()) {
         return false;
       }
       Thread.sleep(20);
