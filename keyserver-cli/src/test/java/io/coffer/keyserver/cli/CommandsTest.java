@@ -315,4 +315,100 @@ class CommandsTest {
     }
     assertEquals(Set.of("audit", "ca", "keyserver"), names);
   }
+
+  @Test
+  void serversOverEtcdAreMadeJoinedBackedUpAndRestored() throws Exception {
+    org.junit.jupiter.api.Assumptions.assumeTrue(
+        java.util.Arrays.stream(System.getenv("PATH").split(":", -1))
+            .anyMatch(place -> Files.isExecutable(Path.of(place, "etcd"))),
+        "etcd is not installed");
+    String client = "http://127.0.0.1:" + freePort();
+    String peer = "http://127.0.0.1:" + freePort();
+    Process etcd =
+        new ProcessBuilder(
+                "etcd",
+                "--name=m",
+                "--data-dir=" + directory.resolve("etcd"),
+                "--listen-client-urls=" + client,
+                "--advertise-client-urls=" + client,
+                "--listen-peer-urls=" + peer,
+                "--initial-advertise-peer-urls=" + peer,
+                "--initial-cluster=m=" + peer)
+            .redirectErrorStream(true)
+            .redirectOutput(directory.resolve("etcd.log").toFile())
+            .start();
+    Path second = directory.resolve("k2");
+    try {
+      Ran made = initOver(client, home);
+      // etcd takes a moment to start.
+      for (int i = 0; i < 60 && made.exit() != 0; i++) {
+        Thread.sleep(500);
+        made = initOver(client, home);
+      }
+      assertEquals(0, made.exit(), made.err());
+      Ran again = initOver(client, directory.resolve("k9"));
+      assertEquals(11, again.exit());
+      assertTrue(again.err().contains("keyserver join"), again.err());
+      Ran joined =
+          run(
+              "keyserver",
+              "join",
+              "--name",
+              "k2",
+              "--listen",
+              "127.0.0.1:" + port,
+              "--passphrase-file",
+              passphrase,
+              home,
+              second);
+      assertEquals(0, joined.exit(), joined.err());
+      assertFalse(Files.exists(second.resolve("ca").resolve("ca.key")));
+      Process server = start("--passphrase-file", passphrase, second);
+      try {
+        Ran status = run("keyserver", "status", "--url", "https://127.0.0.1:" + port, home);
+        assertEquals("open\n", status.out(), status.err());
+        assertTrue(status.err().contains("alive: k2"), status.err());
+        Path backup = directory.resolve("backup");
+        Ran taken = run("keyserver", "backup", second, backup);
+        assertEquals(0, taken.exit(), taken.err());
+        Ran occupied =
+            run(
+                "keyserver",
+                "restore",
+                "--passphrase-file",
+                passphrase,
+                backup,
+                directory.resolve("there"));
+        assertEquals(11, occupied.exit());
+        assertTrue(occupied.err().contains("another prefix"), occupied.err());
+        for (List<String> place :
+            List.of(
+                List.of("--embedded"), List.of("--etcd", client, "--etcd-prefix", "/other/"))) {
+          List<Object> words = new ArrayList<>(List.of("keyserver", "restore"));
+          words.addAll(place);
+          words.addAll(
+              List.of(
+                  "--passphrase-file", passphrase, backup, directory.resolve(place.getFirst())));
+          Ran restored = run(words.toArray());
+          assertEquals(0, restored.exit(), restored.err());
+          assertTrue(restored.err().contains("match their ledger"), restored.err());
+        }
+      } finally {
+        stop(server);
+      }
+    } finally {
+      etcd.destroyForcibly().onExit().join();
+    }
+  }
+
+  private static int freePort() throws IOException {
+    try (ServerSocket free = new ServerSocket(0)) {
+      return free.getLocalPort();
+    }
+  }
+
+  private Ran initOver(String etcd, Path where) {
+    return run(
+        "keyserver", "init", "--name", "k1", "--etcd", etcd, "--passphrase-file", passphrase, where);
+  }
 }
