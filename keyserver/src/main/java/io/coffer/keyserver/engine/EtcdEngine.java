@@ -13,6 +13,7 @@ import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -174,8 +175,18 @@ public final class EtcdEngine implements Engine {
               : new JsonObject()
                   .put("request_put", new JsonObject().put("key", key).put("value", value)));
     }
-    JsonObject answer =
-        etcd.write("/v3/kv/txn", new JsonObject().put("compare", compare).put("success", success));
+    JsonObject answer;
+    try {
+      answer =
+          etcd.write(
+              "/v3/kv/txn", new JsonObject().put("compare", compare).put("success", success));
+    } catch (EngineException e) {
+      long revision = revisionOf(changes);
+      if (revision > 0) {
+        return revision;
+      }
+      throw e;
+    }
     try {
       if (!answer.bool("succeeded", false)) {
         throw new ConflictException("an entry in etcd has changed");
@@ -184,6 +195,21 @@ public final class EtcdEngine implements Engine {
     } catch (JsonException e) {
       throw malformed(e);
     }
+  }
+
+  /**
+   * The revision of a transaction whose answer was lost, if one of its values is there: no two are
+   * the same, since each holds a nonce or a signature. Otherwise 0, which leaves it open.
+   */
+  private long revisionOf(List<Change> changes) throws EngineException {
+    for (Change change : changes.reversed()) {
+      byte[] value = change.value();
+      if (value != null) {
+        Entry entry = get(change.key());
+        return entry != null && Arrays.equals(entry.value(), value) ? entry.version() : 0;
+      }
+    }
+    return 0;
   }
 
   @Override

@@ -36,7 +36,7 @@ final class EtcdGateway implements AutoCloseable {
   private static final Set<String> BINARY = Set.of("key", "value");
   private static final Duration CONNECT = Duration.ofSeconds(1);
   private static final Duration ONE_READ = Duration.ofSeconds(2);
-  private static final Duration ONE_WRITE = Duration.ofSeconds(5);
+  private static final Duration ONE_WRITE = Duration.ofSeconds(7);
   private static final long PATIENCE_NANOS = Duration.ofSeconds(8).toNanos();
   private static final long PAUSE_MILLIS = 50;
 

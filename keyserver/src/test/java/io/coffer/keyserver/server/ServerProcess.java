@@ -21,9 +21,7 @@ final class ServerProcess {
       server.unseal(passphrase);
       System.out.println("open");
       // Until it is killed, or whoever started it has gone.
-      while (System.in.read() >= 0) {
-        continue;
-      }
+      System.in.transferTo(java.io.OutputStream.nullOutputStream());
     }
   }
 }
