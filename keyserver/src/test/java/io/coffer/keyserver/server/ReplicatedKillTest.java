@@ -323,7 +323,8 @@ class ReplicatedKillTest {
   }
 
   private void load(HttpClient http, SecretBytes master, AtomicInteger left) throws Exception {
-    while (left.getAndDecrement() > 0) {
+    // Never below zero: what was not made goes back to those that are left.
+    while (left.getAndUpdate(n -> Math.max(0, n - 1)) > 0) {
       try {
         create(http);
       } catch (UnansweredException e) {
