@@ -382,8 +382,7 @@ class CommandsTest {
         assertEquals(11, occupied.exit());
         assertTrue(occupied.err().contains("another prefix"), occupied.err());
         for (List<String> place :
-            List.of(
-                List.of("--embedded"), List.of("--etcd", client, "--etcd-prefix", "/other/"))) {
+            List.of(List.of("--embedded"), List.of("--etcd", client, "--etcd-prefix", "/other/"))) {
           List<Object> words = new ArrayList<>(List.of("keyserver", "restore"));
           words.addAll(place);
           words.addAll(
@@ -409,6 +408,14 @@ class CommandsTest {
 
   private Ran initOver(String etcd, Path where) {
     return run(
-        "keyserver", "init", "--name", "k1", "--etcd", etcd, "--passphrase-file", passphrase, where);
+        "keyserver",
+        "init",
+        "--name",
+        "k1",
+        "--etcd",
+        etcd,
+        "--passphrase-file",
+        passphrase,
+        where);
   }
 }
