@@ -331,6 +331,37 @@ class InteroperabilityTest {
   }
 
   @Test
+  void with_one_file_system_both_leave_out_what_is_mounted_in_a_plain_tree() throws Exception {
+    Tools.needRoot();
+    Path plain = area.directory("plain");
+    Path password = area.file("pw", "reverse\n");
+    Files.writeString(Files.createDirectory(plain.resolve("below")).resolve("f"), "here");
+    Path other = area.tmpfs("plain/other", 1);
+    Files.writeString(Files.createDirectory(other.resolve("directory")).resolve("f"), "there");
+    Command.peer("-init", "-q", "-reverse", "-scryptn", "10", "-passfile", password, plain).ok();
+    Path peers = area.directory("peers");
+    Path ours = area.directory("ours");
+    Path all = area.directory("all");
+    String[] peerWords = {"-fg", "-q", "-reverse", "-one-file-system", "-passfile"};
+    try (Mounted peer =
+            Mounted.start(Command.peer((Object[]) peerWords).and(password, plain, peers), peers);
+        Mounted our =
+            Mounted.start(
+                Command.coffer("mount", "--foreground", "--reverse", "--one-file-system")
+                    .and("--password-file", password, plain, ours),
+                ours);
+        Mounted everything = reverse(OURS, plain, all, password)) {
+      assertEquals(listing(peers), listing(ours), "the encrypted views of one tree");
+      // The directory is there, and empty but for its IV.
+      assertEquals("8", Command.bash("find " + ours + " | wc -l").ok().out().strip());
+      assertEquals("11", Command.bash("find " + all + " | wc -l").ok().out().strip());
+      everything.unmount();
+      our.unmount();
+      peer.unmount();
+    }
+  }
+
+  @Test
   void the_released_reverse_volume_is_shown_alike() {
     Volume volume = copyOf("v1.1-reverse");
     Path peers = area.directory("peers");

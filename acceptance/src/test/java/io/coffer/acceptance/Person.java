@@ -42,6 +42,7 @@ final class Person implements AutoCloseable {
   private static final int CHDIR = number(80, 49);
   private static final int CONNECT = number(42, 203);
   private static final int COPY_FILE_RANGE = number(326, 285);
+  private static final int PPOLL = number(271, 73);
   private static final int FACCESSAT = number(269, 48);
   private static final int FCHDIR = number(81, 50);
   private static final int FCHMODAT = number(268, 53);
@@ -397,6 +398,19 @@ final class Person implements AutoCloseable {
       MemorySegment out = arena.allocateFrom(ValueLayout.JAVA_LONG, toOffset);
       return SystemCall.call(COPY_FILE_RANGE, from, in.address(), to, out.address(), length, 0);
     });
+  }
+
+  /** What of {@code events} is ready at once; ppoll(2) without waiting. */
+  int poll(int file, int events) throws ErrnoException {
+    return (int)
+        withArena(arena -> {
+          MemorySegment request = arena.allocate(8, 8); // struct pollfd
+          request.set(ValueLayout.JAVA_INT, 0, file);
+          request.set(ValueLayout.JAVA_SHORT, 4, (short) events);
+          MemorySegment noTime = arena.allocate(16, 8);
+          SystemCall.call(PPOLL, request.address(), 1, noTime.address(), 0, 0, 0);
+          return request.get(ValueLayout.JAVA_SHORT, 6);
+        });
   }
 
   long ioctl(int file, long request, long argument) throws ErrnoException {

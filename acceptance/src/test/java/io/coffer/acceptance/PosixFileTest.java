@@ -50,6 +50,17 @@ class PosixFileTest extends OnSubject {
   }
 
   @Test
+  void poll_says_at_once_that_a_file_can_be_read_and_written() throws ErrnoException {
+    int file = me.open(at("f"), Flags.O_CREAT | Flags.O_RDWR, 0644);
+    final int in = 1;
+    final int priority = 2;
+    final int out = 4;
+    assertEquals(in | out, me.poll(file, in | priority | out));
+    assertEquals(in | out, me.poll(file, in | out), "and again");
+    me.close(file);
+  }
+
+  @Test
   void truncation_to_every_size_from_every_size() throws ErrnoException {
     int[] sizes = {0, 1, 4095, 4096, 4097, 8192, 12_000};
     for (int from : sizes) {

@@ -38,9 +38,12 @@ final class PeerCatalog {
     catalog.addCoffer(
         "coffer-xchacha", "gocryptfs format, XChaCha20-Poly1305", "xchacha20-poly1305");
     catalog.addCofferFscrypt();
-    catalog.addGocryptfs("gocryptfs", "AES-256-GCM", "");
-    catalog.addGocryptfs("gocryptfs-aessiv", "AES-512-SIV", "-aessiv");
-    catalog.addGocryptfs("gocryptfs-xchacha", "XChaCha20-Poly1305", "-xchacha");
+    catalog.addCofferShared();
+    catalog.addGocryptfs("gocryptfs", "AES-256-GCM", "", "");
+    catalog.addGocryptfs("gocryptfs-aessiv", "AES-512-SIV", "-aessiv", "");
+    catalog.addGocryptfs("gocryptfs-xchacha", "XChaCha20-Poly1305", "-xchacha", "");
+    catalog.addGocryptfs(
+        "gocryptfs-shared", "AES-256-GCM, with -sharedstorage", "", "-sharedstorage");
     catalog.add(
         "securefs",
         Peer.Kind.ENCRYPTING,
@@ -143,6 +146,17 @@ final class PeerCatalog {
         "\"$COFFER\" init --password-file \"$PASSWORD_FILE\" --content-cipher "
             + contentCipher
             + " \"$STORE\"",
+        "",
+        "");
+  }
+
+  /** As on storage of many nodes: with locks, and without what one node alone may remember. */
+  private void addCofferShared() {
+    addCoffer(
+        "coffer-shared",
+        "gocryptfs format, AES-256-GCM, with --shared",
+        "\"$COFFER\" init --password-file \"$PASSWORD_FILE\" \"$STORE\"",
+        "--shared",
         "");
   }
 
@@ -159,17 +173,21 @@ final class PeerCatalog {
         "$COFFER" policy set "$MNT/encrypted"
         "$COFFER" unmount "$MNT"
         """,
+        "",
         "encrypted");
   }
 
-  private void addCoffer(String name, String description, String init, String below) {
+  private void addCoffer(
+      String name, String description, String init, String option, String below) {
     peers.add(
         new Peer(
             name,
             Peer.Kind.COFFER,
             description,
             init,
-            "\"$COFFER\" mount --password-file \"$PASSWORD_FILE\" \"$STORE\" \"$MNT\"",
+            "\"$COFFER\" mount "
+                + option
+                + " --password-file \"$PASSWORD_FILE\" \"$STORE\" \"$MNT\"",
             false,
             "\"$COFFER\" unmount \"$MNT\"",
             below,
@@ -177,7 +195,7 @@ final class PeerCatalog {
             coffer == null ? "Coffer's launcher is not on the PATH; name it by --coffer" : null));
   }
 
-  private void addGocryptfs(String name, String description, String option) {
+  private void addGocryptfs(String name, String description, String option, String mountOption) {
     String missing = which("gocryptfs") == null ? "gocryptfs is not on the PATH" : null;
     peers.add(
         new Peer(
@@ -185,7 +203,7 @@ final class PeerCatalog {
             Peer.Kind.ENCRYPTING,
             description,
             "gocryptfs -q -init " + option + " -passfile \"$PASSWORD_FILE\" \"$STORE\"",
-            "gocryptfs -q -passfile \"$PASSWORD_FILE\" \"$STORE\" \"$MNT\"",
+            "gocryptfs -q " + mountOption + " -passfile \"$PASSWORD_FILE\" \"$STORE\" \"$MNT\"",
             false,
             null,
             "",

@@ -44,7 +44,13 @@ class PeerCatalogTest {
     List<Peer> peers = PeerCatalog.find(directory.toString(), directory.resolve("coffer"), false);
     assertEquals(
         List.of(
-            "plain", "coffer", "coffer-aes-siv", "coffer-xchacha", "coffer-fscrypt", "securefs"),
+            "plain",
+            "coffer",
+            "coffer-aes-siv",
+            "coffer-xchacha",
+            "coffer-fscrypt",
+            "coffer-shared",
+            "securefs"),
         names(PeerCatalog.select(peers, List.of())));
   }
 

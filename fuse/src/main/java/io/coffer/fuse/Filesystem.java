@@ -15,6 +15,10 @@ import org.jspecify.annotations.Nullable;
  * <p>Called by many threads at once. An {@link ErrnoException} becomes the caller's errno; anything
  * else that is thrown becomes EIO for that request alone. A method that is not overridden answers
  * ENOSYS, which the kernel takes as "never ask again".
+ *
+ * <p>FUSE_POLL has no method: after ENOSYS the kernel itself answers, as for the regular files of
+ * any filesystem, that they can always be read and written (fs/fuse/file.c, fuse_file_poll). Nor
+ * has FUSE_BMAP, which the kernel sends only to filesystems on a block device (fuse_bmap).
  */
 public interface Filesystem extends AutoCloseable {
   /**
