@@ -1,5 +1,6 @@
 package io.coffer.cli;
 
+import io.coffer.crypto.ContentCiphers;
 import io.coffer.format.BlockException;
 import io.coffer.format.FormatException;
 import io.coffer.format.gocryptfs.GocryptfsCipher;
@@ -30,6 +31,7 @@ final class SpeedCommand extends BaseCommand {
     List<SpeedTest.Result> results = new ArrayList<>();
     if (!json) {
       ui.out().println(SpeedTest.processor());
+      ui.out().println(ContentCiphers.engine());
       ui.out().printf("%-20s %15s %15s%n", "", "encrypt MB/s", "decrypt MB/s");
     }
     for (GocryptfsCipher cipher : GocryptfsCipher.values()) {
@@ -61,6 +63,7 @@ final class SpeedCommand extends BaseCommand {
     try (JsonGenerator g = Json.generator(ui.out())) {
       g.writeStartObject();
       g.writeStringProperty("processor", SpeedTest.processor());
+      g.writeStringProperty("engine", ContentCiphers.engine());
       g.writeArrayPropertyStart("ciphers");
       for (SpeedTest.Result result : results) {
         g.writeStartObject();

@@ -1,6 +1,7 @@
 package io.coffer.cli;
 
 import io.coffer.cli.ViewSpec.Switch;
+import io.coffer.crypto.ContentCiphers;
 import io.coffer.crypto.RuntimeCheck;
 import io.coffer.crypto.SecretBytes;
 import io.coffer.format.gocryptfs.GocryptfsFormat;
@@ -87,6 +88,16 @@ public final class View {
               + " is too old, or computes wrong AES-GCM, which destroys data; install JDK "
               + RuntimeCheck.MINIMUM_VERSION
               + " or later");
+    }
+    String problem = ContentCiphers.problem();
+    if (problem != null) {
+      throw new CommandException(
+          ExitCode.OTHER,
+          ContentCiphers.VARIABLE
+              + " asks for libcrypto, but "
+              + problem
+              + "; unset "
+              + ContentCiphers.VARIABLE);
     }
     LocalStore store = null;
     LocalStore leases = null;

@@ -1,14 +1,14 @@
 package io.coffer.crypto;
 
-import java.util.Arrays;
+import java.lang.foreign.MemorySegment;
 
 /**
  * Authenticated encryption with associated data, over one sealed form: {@code nonce || body}, where
- * the body is {@link #tagBytes} longer than the plain text. Thread-safe; the ciphers of the JDK
- * behind it are kept per thread.
+ * the body is {@link #tagBytes} longer than the plain text. Thread-safe; the ciphers behind it are
+ * kept per thread or lent to one thread at a time.
  *
- * <p>Works on heap arrays, which the JDK's ciphers handle about twice as fast as direct buffers.
- * The plain and the sealed array must not be the same one.
+ * <p>Single messages lie in heap arrays, many at once anywhere. What is plain and what is sealed
+ * must not overlap.
  */
 public interface Aead extends AutoCloseable {
   /** Length of the nonce. */
@@ -54,60 +54,40 @@ public interface Aead extends AutoCloseable {
       byte[] plain,
       int plainPosition);
 
-  /** How many messages are best given at once to {@link #sealAll} and {@link #openAll}. */
-  default int lanes() {
-    return 1;
-  }
-
   /**
-   * Seals messages of equal length that follow one another in each array, as {@link #seal} does.
+   * Seals messages of equal length that follow one another, as {@link #seal} does.
    *
-   * @param count how many; more than {@link #lanes} gains nothing
+   * @param count how many
    * @param associatedBytes length of the associated data of each
    * @param plainBytes length of the plain text of each
-   * @param sealed with the nonce of each at its beginning
+   * @param sealed with the nonce of each at its beginning; may not overlap {@code plain}
    */
-  default void sealAll(
+  void sealAll(
       int count,
       byte[] associated,
       int associatedBytes,
-      byte[] plain,
+      MemorySegment plain,
+      long plainPosition,
       int plainBytes,
-      byte[] sealed) {
-    int sealedBytes = overheadBytes() + plainBytes;
-    for (int i = 0; i < count; i++) {
-      byte[] own = one(associated, i, associatedBytes);
-      seal(own, plain, i * plainBytes, plainBytes, sealed, i * sealedBytes);
-    }
-  }
+      MemorySegment sealed,
+      long position);
 
   /**
-   * Opens sealed forms of equal length that follow one another in each array, as {@link #open}
-   * does.
+   * Opens sealed forms of equal length that follow one another, as {@link #open} does.
    *
+   * @param sealedBytes length of each, at least {@link #overheadBytes}
    * @return how many authenticate, up to the first that does not; the plain text of that one and of
    *     those after it is undefined
    */
-  default int openAll(
+  int openAll(
       int count,
       byte[] associated,
       int associatedBytes,
-      byte[] sealed,
+      MemorySegment sealed,
+      long position,
       int sealedBytes,
-      byte[] plain) {
-    int plainBytes = sealedBytes - overheadBytes();
-    for (int i = 0; i < count; i++) {
-      byte[] own = one(associated, i, associatedBytes);
-      if (!open(own, sealed, i * sealedBytes, sealedBytes, plain, i * plainBytes)) {
-        return i;
-      }
-    }
-    return count;
-  }
-
-  private static byte[] one(byte[] all, int index, int bytes) {
-    return all.length == bytes ? all : Arrays.copyOfRange(all, index * bytes, (index + 1) * bytes);
-  }
+      MemorySegment plain,
+      long plainPosition);
 
   /** Wipes the key; nothing can be sealed or opened afterwards. */
   @Override

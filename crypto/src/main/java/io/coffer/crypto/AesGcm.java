@@ -9,7 +9,7 @@ import javax.crypto.spec.GCMParameterSpec;
  * AES-GCM (NIST SP 800-38D): {@code nonce || ciphertext || tag16}, with a nonce of 12 or of 16
  * bytes.
  */
-public final class AesGcm implements Aead {
+public final class AesGcm extends HeapAead {
   private static final int TAG_BITS = 128;
 
   private final int nonceBytes;

@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
  * side by side where there are several: the n-th blocks of all go through AES-ECB together, which
  * takes a quarter of the time.
  */
-public final class AesSiv implements Aead {
+public final class AesSiv extends HeapAead {
   private static final int BLOCK = 16;
   private static final int NONCE_BYTES = 16;
 
@@ -102,12 +102,12 @@ public final class AesSiv implements Aead {
   }
 
   @Override
-  public int lanes() {
+  int lanes() {
     return LANES;
   }
 
   @Override
-  public void sealAll(
+  void sealLanes(
       int count,
       byte[] associated,
       int associatedBytes,
@@ -115,7 +115,7 @@ public final class AesSiv implements Aead {
       int plainBytes,
       byte[] sealed) {
     if (!sideBySide(count, plainBytes)) {
-      Aead.super.sealAll(count, associated, associatedBytes, plain, plainBytes, sealed);
+      super.sealLanes(count, associated, associatedBytes, plain, plainBytes, sealed);
       return;
     }
     int sealedBytes = overheadBytes() + plainBytes;
@@ -134,7 +134,7 @@ public final class AesSiv implements Aead {
   }
 
   @Override
-  public int openAll(
+  int openLanes(
       int count,
       byte[] associated,
       int associatedBytes,
@@ -143,7 +143,7 @@ public final class AesSiv implements Aead {
       byte[] plain) {
     int plainBytes = sealedBytes - overheadBytes();
     if (!sideBySide(count, plainBytes)) {
-      return Aead.super.openAll(count, associated, associatedBytes, sealed, sealedBytes, plain);
+      return super.openLanes(count, associated, associatedBytes, sealed, sealedBytes, plain);
     }
     Worker worker = worker();
     for (int first = 0; first < count; first += LANES) {

@@ -1,5 +1,7 @@
 package io.coffer.crypto;
 
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.security.SecureRandom;
 import java.util.Arrays;
 
@@ -20,6 +22,11 @@ public final class RandomBytes {
 
   /** Writes {@code length} random bytes to {@code target} at {@code position}. */
   public static void fill(byte[] target, int position, int length) {
+    POOL.get().take(MemorySegment.ofArray(target), position, length);
+  }
+
+  /** Writes {@code length} random bytes to {@code target} at {@code position}. */
+  public static void fill(MemorySegment target, long position, int length) {
     POOL.get().take(target, position, length);
   }
 
@@ -30,7 +37,7 @@ public final class RandomBytes {
     return bytes;
   }
 
-  private void take(byte[] target, int position, int length) {
+  private void take(MemorySegment target, long position, int length) {
     int done = 0;
     while (done < length) {
       if (used == POOL_BYTES) {
@@ -38,7 +45,7 @@ public final class RandomBytes {
         used = 0;
       }
       int some = Math.min(length - done, POOL_BYTES - used);
-      System.arraycopy(pool, used, target, position + done, some);
+      MemorySegment.copy(pool, used, target, ValueLayout.JAVA_BYTE, position + done, some);
       Arrays.fill(pool, used, used + some, (byte) 0);
       used += some;
       done += some;

@@ -14,7 +14,7 @@ import javax.crypto.spec.IvParameterSpec;
  * HChaCha20 turns the key and the nonce's first 16 bytes into a key for the JDK's ChaCha20-Poly1305
  * (RFC 8439), whose nonce is four zero bytes and the remaining eight.
  */
-public final class XChaCha20Poly1305 implements Aead {
+public final class XChaCha20Poly1305 extends HeapAead {
   private static final int NONCE_BYTES = 24;
   private static final int KEY_BYTES = 32;
   private static final VarHandle INT_LE =

@@ -3,10 +3,14 @@ package io.coffer.crypto;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -174,6 +178,12 @@ class AeadTest {
     return Stream.of(
         Named.of("AES-GCM, 12-byte nonce", new AesGcm(bytes(random, 32), 12)),
         Named.of("AES-GCM, 16-byte nonce", new AesGcm(bytes(random, 32), 16)),
+        Named.of(
+            "AES-GCM outside the heap, 12-byte nonce",
+            new OutsideHeap(ContentCiphers.aesGcm(bytes(random, 32), 12))),
+        Named.of(
+            "AES-GCM outside the heap, 16-byte nonce",
+            new OutsideHeap(ContentCiphers.aesGcm(bytes(random, 32), 16))),
         Named.of("AES-SIV", new AesSiv(bytes(random, 64))),
         Named.of("XChaCha20-Poly1305", new XChaCha20Poly1305(bytes(random, 32))));
   }
@@ -223,6 +233,46 @@ class AeadTest {
     cipher.close();
   }
 
+  private static void sealAll(
+      Aead cipher, int count, byte[] aad, int aadBytes, byte[] plain, int length, byte[] sealed) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment in = OutsideHeap.copy(arena, plain);
+      MemorySegment out = OutsideHeap.copy(arena, sealed);
+      cipher.sealAll(count, aad, aadBytes, in, 3, length, out, 3);
+      OutsideHeap.copyBack(out, sealed);
+    }
+  }
+
+  private static int openAll(
+      Aead cipher,
+      int count,
+      byte[] aad,
+      int aadBytes,
+      byte[] sealed,
+      int sealedBytes,
+      byte[] plain) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment in = OutsideHeap.copy(arena, sealed);
+      MemorySegment out = OutsideHeap.copy(arena, plain);
+      int good = cipher.openAll(count, aad, aadBytes, in, 3, sealedBytes, out, 3);
+      OutsideHeap.copyBack(out, plain);
+      return good;
+    }
+  }
+
+  @Test
+  @DisplayName("gives the same by libcrypto as by Java")
+  void givesTheSameByLibcrypto() {
+    assumeTrue(LibCrypto.isPresent());
+    assertNull(ContentCiphers.problem());
+    byte[] key = RuntimeCheck.pattern(32, 1);
+    try (Aead cipher = ContentCiphers.aesGcm(key, 16)) {
+      assertInstanceOf(NativeAesGcm.class, cipher);
+      assertEquals(RuntimeCheck.EXPECTED, Hex.text(RuntimeCheck.answers(new OutsideHeap(cipher))));
+    }
+    assertTrue(ContentCiphers.engine().startsWith("OpenSSL "), ContentCiphers.engine());
+  }
+
   @ParameterizedTest
   @MethodSource("ciphers")
   @DisplayName("gives the same for many messages at once as for each alone")
@@ -235,7 +285,7 @@ class AeadTest {
         byte[] aad = bytes(random, count * aadBytes);
         byte[] plain = bytes(random, count * length);
         byte[] sealed = bytes(random, count * sealedBytes);
-        cipher.sealAll(count, aad, aadBytes, plain, length, sealed);
+        sealAll(cipher, count, aad, aadBytes, plain, length, sealed);
         byte[] alone = new byte[count * sealedBytes];
         for (int i = 0; i < count; i++) {
           byte[] ownAad = Arrays.copyOfRange(aad, i * aadBytes, (i + 1) * aadBytes);
@@ -247,12 +297,12 @@ class AeadTest {
           System.arraycopy(again, 0, alone, i * sealedBytes, sealedBytes);
         }
         byte[] opened = new byte[count * length];
-        assertEquals(count, cipher.openAll(count, aad, aadBytes, alone, sealedBytes, opened));
+        assertEquals(count, openAll(cipher, count, aad, aadBytes, alone, sealedBytes, opened));
         assertArrayEquals(plain, opened);
         int broken = random.nextInt(count);
         alone[broken * sealedBytes + random.nextInt(sealedBytes)] ^= 4;
         Arrays.fill(opened, (byte) 0);
-        assertEquals(broken, cipher.openAll(count, aad, aadBytes, alone, sealedBytes, opened));
+        assertEquals(broken, openAll(cipher, count, aad, aadBytes, alone, sealedBytes, opened));
         assertTrue(Arrays.equals(plain, 0, broken * length, opened, 0, broken * length));
       }
     }
@@ -313,6 +363,8 @@ class AeadTest {
     for (int length : new int[] {0, 16, 31, 33, 48, 63, 65}) {
       assertThrows(IllegalArgumentException.class, () -> new AesSiv(new byte[length]));
     }
+    assertThrows(IllegalArgumentException.class, () -> ContentCiphers.aesGcm(new byte[31], 12));
+    assertThrows(IllegalArgumentException.class, () -> ContentCiphers.aesXts(new byte[32], 500));
     assertThrows(IllegalArgumentException.class, () -> new AesGcm(new byte[31], 12));
     assertThrows(IllegalArgumentException.class, () -> new AesGcm(new byte[32], 13));
     assertThrows(IllegalArgumentException.class, () -> new XChaCha20Poly1305(new byte[16]));
@@ -352,7 +404,13 @@ class AeadTest {
   }
 
   /** Bouncy Castle's AES-GCM; what it opens, it seals again and compares. */
-  private record IndependentGcm(byte[] key) implements Aead {
+  private static final class IndependentGcm extends HeapAead {
+    private final byte[] key;
+
+    IndependentGcm(byte[] key) {
+      this.key = key;
+    }
+
     @Override
     public int nonceBytes() {
       return 16;

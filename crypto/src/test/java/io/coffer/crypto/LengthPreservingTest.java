@@ -8,6 +8,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Random;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -131,17 +132,25 @@ class LengthPreservingTest {
       byte[] plain = bytes(units * unitBytes, 2);
       long firstUnit = 0xfffffffe; // so that the number outgrows 32 bits on the way
       byte[] expected = independent(key, unitBytes, firstUnit, plain);
-      try (AesXts cipher = new AesXts(key, unitBytes)) {
-        assertArrayEquals(expected, encrypt(cipher, firstUnit, plain));
-        assertArrayEquals(plain, decrypt(cipher, firstUnit, expected));
+      for (UnitCipher each :
+          List.of(new AesXts(key, unitBytes), ContentCiphers.aesXts(key, unitBytes))) {
+        try (UnitCipher cipher = each) {
+          assertArrayEquals(expected, encrypt(cipher, firstUnit, plain));
+          assertArrayEquals(plain, decrypt(cipher, firstUnit, expected));
+        }
       }
     }
 
     @Test
     @DisplayName("gives the same when many threads use one key at once")
     void isThreadSafe() {
+      isThreadSafe(new AesXts(bytes(64, 1), 4096));
+      isThreadSafe(ContentCiphers.aesXts(bytes(64, 1), 4096));
+    }
+
+    private void isThreadSafe(UnitCipher each) {
       byte[] plain = bytes(65536, 3);
-      try (AesXts cipher = new AesXts(bytes(64, 1), 4096)) {
+      try (UnitCipher cipher = each) {
         byte[] expected = encrypt(cipher, 7, plain);
         long different =
             IntStream.range(0, 400)
@@ -151,6 +160,17 @@ class LengthPreservingTest {
                         || !Arrays.equals(plain, decrypt(cipher, 7, expected)))
                 .count();
         assertEquals(0, different);
+      }
+      assertThrows(IllegalStateException.class, () -> encrypt(each, 0, plain));
+    }
+
+    @Test
+    @DisplayName("works with a key of two equal halves, which libcrypto refuses")
+    void worksWithEqualHalves() {
+      byte[] key = new byte[64];
+      byte[] plain = bytes(4096, 3);
+      try (UnitCipher cipher = ContentCiphers.aesXts(key, 4096)) {
+        assertArrayEquals(independent(key, 4096, 1, plain), encrypt(cipher, 1, plain));
       }
     }
 

@@ -3,7 +3,7 @@ package io.coffer.format.fscrypt;
 import io.coffer.crypto.AesCbcCts;
 import io.coffer.crypto.AesCbcEssiv;
 import io.coffer.crypto.AesHctr2;
-import io.coffer.crypto.AesXts;
+import io.coffer.crypto.ContentCiphers;
 import io.coffer.crypto.HkdfKey;
 import io.coffer.crypto.SecretBytes;
 import io.coffer.crypto.StringCipher;
@@ -84,7 +84,7 @@ public final class FscryptMasterKey implements AutoCloseable {
     try {
       UnitCipher cipher =
           switch (mode) {
-            case AES_256_XTS -> new AesXts(key, unit);
+            case AES_256_XTS -> ContentCiphers.aesXts(key, unit);
             case AES_128_CBC -> new AesCbcEssiv(key, unit);
             case ADIANTUM -> new AdiantumUnits(key, tweak(context), unit);
           };

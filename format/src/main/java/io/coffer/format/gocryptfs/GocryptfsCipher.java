@@ -1,8 +1,8 @@
 package io.coffer.format.gocryptfs;
 
 import io.coffer.crypto.Aead;
-import io.coffer.crypto.AesGcm;
 import io.coffer.crypto.AesSiv;
+import io.coffer.crypto.ContentCiphers;
 import io.coffer.crypto.XChaCha20Poly1305;
 
 /** How file contents are sealed. */
@@ -45,7 +45,7 @@ public enum GocryptfsCipher {
 
   Aead aead(byte[] key) {
     return switch (this) {
-      case AES_GCM -> new AesGcm(key, nonceBytes);
+      case AES_GCM -> ContentCiphers.aesGcm(key, nonceBytes);
       case AES_SIV -> new AesSiv(key);
       case XCHACHA20_POLY1305 -> new XChaCha20Poly1305(key);
     };

@@ -16,7 +16,6 @@ import org.jspecify.annotations.Nullable;
 /**
  * The blocks of one file (contentenc/content.go): {@code nonce || ciphertext || tag}, bound to the
  * block's number and the file's id, which are the associated data {@code uint64 big-endian || id}.
- * Each block passes through heap arrays of the thread, where the JDK's ciphers are at their best.
  */
 final class GocryptfsContents implements ContentCipher {
   static final int BLOCK_BYTES = 4096;
@@ -26,26 +25,17 @@ final class GocryptfsContents implements ContentCipher {
   private static final int LARGEST_OVERHEAD = 40;
   private static final ValueLayout.OfByte BYTE = ValueLayout.JAVA_BYTE;
   private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED;
+  private static final ValueLayout.OfLong LONG_BE = LONG.withOrder(ByteOrder.BIG_ENDIAN);
   private static final MemorySegment ZEROS =
       MemorySegment.ofArray(new byte[BLOCK_BYTES + LARGEST_OVERHEAD]).asReadOnly();
-  private static final VarHandle LONG_BE =
+  private static final VarHandle BIG_ENDIAN =
       MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.BIG_ENDIAN);
-  private static final ThreadLocal<Bounce> BOUNCE = ThreadLocal.withInitial(() -> new Bounce(1));
 
-  /** Heap arrays of one thread, for as many blocks as the cipher takes at once. */
-  private static final class Bounce {
-    final int blocks;
-    final byte[] plain;
-    final byte[] stored;
-    final byte[] associated;
+  /** Blocks that are sealed or opened at once: no more than a request of the kernel has. */
+  private static final int MOST_BLOCKS = 256;
 
-    Bounce(int blocks) {
-      this.blocks = blocks;
-      plain = new byte[blocks * BLOCK_BYTES];
-      stored = new byte[blocks * (BLOCK_BYTES + LARGEST_OVERHEAD)];
-      associated = new byte[blocks * ASSOCIATED_BYTES];
-    }
-  }
+  private static final ThreadLocal<byte[]> ASSOCIATED =
+      ThreadLocal.withInitial(() -> new byte[MOST_BLOCKS * ASSOCIATED_BYTES]);
 
   private final Aead aead;
   private final ContentLayout layout;
@@ -77,20 +67,18 @@ final class GocryptfsContents implements ContentCipher {
       int plainBytes,
       MemorySegment stored,
       long storedPosition) {
-    Bounce bounce = bounce();
     long to = storedPosition;
     long block = firstBlock;
     for (int done = 0; done < plainBytes; ) {
-      int blocks = Math.clamp((plainBytes - done) / BLOCK_BYTES, 1, bounce.blocks);
+      int blocks = Math.clamp((plainBytes - done) / BLOCK_BYTES, 1, MOST_BLOCKS);
       int each = Math.min(BLOCK_BYTES, plainBytes - done);
       int sealed = each + layout.overheadBytes();
-      MemorySegment.copy(plain, BYTE, plainPosition + done, bounce.plain, 0, blocks * each);
       for (int i = 0; i < blocks; i++) {
-        putNonce(bounce.stored, i * sealed, block + i);
+        putNonce(stored, to + (long) i * sealed, block + i);
       }
-      putAssociated(bounce, blocks, block);
-      aead.sealAll(blocks, bounce.associated, ASSOCIATED_BYTES, bounce.plain, each, bounce.stored);
-      MemorySegment.copy(bounce.stored, 0, stored, BYTE, to, blocks * sealed);
+      byte[] associated = associated(blocks, block);
+      aead.sealAll(
+          blocks, associated, ASSOCIATED_BYTES, plain, plainPosition + done, each, stored, to);
       to += blocks * (long) sealed;
       done += blocks * each;
       block += blocks;
@@ -98,20 +86,22 @@ final class GocryptfsContents implements ContentCipher {
     return (int) (to - storedPosition);
   }
 
-  private void putNonce(byte[] target, int position, long block) {
+  private void putNonce(MemorySegment target, long position, long block) {
     if (firstNonce == null) {
       RandomBytes.fill(target, position, aead.nonceBytes());
       return;
     }
-    System.arraycopy(firstNonce, 0, target, position, 8);
-    LONG_BE.set(target, position + 8, (long) LONG_BE.get(firstNonce, 8) + block);
+    MemorySegment.copy(firstNonce, 0, target, BYTE, position, 8);
+    target.set(LONG_BE, position + 8, (long) BIG_ENDIAN.get(firstNonce, 8) + block);
   }
 
-  private void putAssociated(Bounce bounce, int blocks, long firstBlock) {
+  private byte[] associated(int blocks, long firstBlock) {
+    byte[] associated = ASSOCIATED.get();
     for (int i = 0; i < blocks; i++) {
-      LONG_BE.set(bounce.associated, i * ASSOCIATED_BYTES, firstBlock + i);
-      System.arraycopy(fileId, 0, bounce.associated, i * ASSOCIATED_BYTES + 8, FILE_ID_BYTES);
+      BIG_ENDIAN.set(associated, i * ASSOCIATED_BYTES, firstBlock + i);
+      System.arraycopy(fileId, 0, associated, i * ASSOCIATED_BYTES + 8, FILE_ID_BYTES);
     }
+    return associated;
   }
 
   @Override
@@ -123,7 +113,6 @@ final class GocryptfsContents implements ContentCipher {
       MemorySegment plain,
       long plainPosition)
       throws BlockException {
-    Bounce bounce = bounce();
     int storedBlockBytes = layout.storedBlockBytes();
     int delivered = 0;
     long block = firstBlock;
@@ -147,19 +136,23 @@ final class GocryptfsContents implements ContentCipher {
       }
       int blocks = 1;
       if (some == storedBlockBytes) {
-        int most = Math.min(bounce.blocks, (storedBytes - done) / some);
+        int most = Math.min(MOST_BLOCKS, (storedBytes - done) / some);
         // A hole, or a nonce that is none, ends what is opened at once.
         while (blocks < most && !isZero(stored, from + (long) blocks * some, aead.nonceBytes())) {
           blocks++;
         }
       }
-      MemorySegment.copy(stored, BYTE, from, bounce.stored, 0, blocks * some);
-      putAssociated(bounce, blocks, block);
+      byte[] associated = associated(blocks, block);
       int good =
           aead.openAll(
-              blocks, bounce.associated, ASSOCIATED_BYTES, bounce.stored, some, bounce.plain);
-      MemorySegment.copy(
-          bounce.plain, 0, plain, BYTE, plainPosition + delivered, good * plainBytes);
+              blocks,
+              associated,
+              ASSOCIATED_BYTES,
+              stored,
+              from,
+              some,
+              plain,
+              plainPosition + delivered);
       delivered += good * plainBytes;
       if (good < blocks) {
         throw new BlockException("the block does not authenticate", block + good, delivered);
@@ -168,15 +161,6 @@ final class GocryptfsContents implements ContentCipher {
       block += blocks;
     }
     return delivered;
-  }
-
-  private Bounce bounce() {
-    Bounce bounce = BOUNCE.get();
-    if (bounce.blocks != aead.lanes()) {
-      bounce = new Bounce(aead.lanes());
-      BOUNCE.set(bounce);
-    }
-    return bounce;
   }
 
   /** Nearly every block is told from a hole by its first word. */

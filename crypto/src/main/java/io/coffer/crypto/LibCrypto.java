@@ -1,0 +1,158 @@
+package io.coffer.crypto;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SymbolLookup;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * The system's libcrypto (OpenSSL 1.1.1 and 3), through its EVP interface. It is as fast at its
+ * first block as at its last, where the JDK's ciphers have to be compiled first; and it works where
+ * the data lies, outside the Java heap.
+ *
+ * <p>All functions are linked in one shape, six words in and one out, since linking a shape costs
+ * milliseconds; pointers are passed as numbers. The calls are {@linkplain Linker.Option#critical
+ * critical}: short, and they never block. Thread-safe, as libcrypto is; a context is not.
+ */
+final class LibCrypto {
+  /** {@code EVP_CTRL_AEAD_SET_IVLEN}, {@code _GET_TAG} and {@code _SET_TAG} of openssl/evp.h. */
+  static final int SET_IV_LENGTH = 0x9;
+
+  static final int GET_TAG = 0x10;
+  static final int SET_TAG = 0x11;
+
+  static final int DECRYPT = 0;
+  static final int ENCRYPT = 1;
+
+  private static final List<String> NAMES = List.of("libcrypto.so.3", "libcrypto.so.1.1");
+  private static final FunctionDescriptor SHAPE =
+      FunctionDescriptor.of(
+          ValueLayout.JAVA_LONG,
+          ValueLayout.JAVA_LONG,
+          ValueLayout.JAVA_LONG,
+          ValueLayout.JAVA_LONG,
+          ValueLayout.JAVA_LONG,
+          ValueLayout.JAVA_LONG,
+          ValueLayout.JAVA_LONG);
+  private static final int VERSION_TEXT = 0;
+  private static final int LONGEST_TEXT = 200;
+
+  // The handles are constants for the compiler only as static final fields.
+  private static final Optional<SymbolLookup> LIBRARY = find();
+  private static final MethodHandle NEW = link("EVP_CIPHER_CTX_new");
+  private static final MethodHandle FREE = link("EVP_CIPHER_CTX_free");
+  private static final MethodHandle INIT = link("EVP_CipherInit_ex");
+  private static final MethodHandle UPDATE = link("EVP_CipherUpdate");
+  private static final MethodHandle FINAL = link("EVP_CipherFinal_ex");
+  private static final MethodHandle CONTROL = link("EVP_CIPHER_CTX_ctrl");
+
+  private LibCrypto() {}
+
+  /** Is there a library with all that is needed? */
+  static boolean isPresent() {
+    return LIBRARY.isPresent();
+  }
+
+  /** Its name and version, such as {@code OpenSSL 3.0.19 27 Jan 2026}. */
+  static String version() {
+    long text = call(link("OpenSSL_version"), VERSION_TEXT, 0, 0, 0, 0, 0);
+    return MemorySegment.ofAddress(text).reinterpret(LONGEST_TEXT).getString(0);
+  }
+
+  /**
+   * A cipher.
+   *
+   * @param fetched its name, such as {@code AES-256-GCM}, looked up once for all of its contexts
+   *     where the library can do so (3.0 and later)
+   * @param function the function that gives it otherwise
+   * @return its address, or 0 if the library does not have it
+   */
+  static long cipher(String fetched, String function) {
+    if (LIBRARY.flatMap(library -> library.find("EVP_CIPHER_fetch")).isEmpty()) {
+      return call(link(function), 0, 0, 0, 0, 0, 0);
+    }
+    try (Arena arena = Arena.ofConfined()) {
+      long name = arena.allocateFrom(fetched).address();
+      return call(link("EVP_CIPHER_fetch"), 0, name, 0, 0, 0, 0);
+    }
+  }
+
+  /** A new context, to be freed with {@link #free}. */
+  static long newContext() {
+    long context = call(NEW, 0, 0, 0, 0, 0, 0);
+    if (context == 0) {
+      throw new OutOfMemoryError("libcrypto has no memory for a cipher");
+    }
+    return context;
+  }
+
+  /** Wipes and frees a context. */
+  static void free(long context) {
+    call(FREE, context, 0, 0, 0, 0, 0);
+  }
+
+  /**
+   * Sets what is given and leaves what is 0 as it is.
+   *
+   * @param direction {@link #ENCRYPT} or {@link #DECRYPT}
+   */
+  static boolean init(long context, long cipher, long key, long iv, int direction) {
+    return isOne(call(INIT, context, cipher, 0, key, iv, direction));
+  }
+
+  /**
+   * Enciphers or deciphers, or takes associated data if {@code out} is 0.
+   *
+   * @param outLength where the library writes an int
+   */
+  static boolean update(long context, long out, long outLength, long in, int bytes) {
+    return isOne(call(UPDATE, context, out, outLength, in, bytes, 0));
+  }
+
+  /** Ends a message; false if it does not authenticate. */
+  static boolean end(long context, long out, long outLength) {
+    return isOne(call(FINAL, context, out, outLength, 0, 0, 0));
+  }
+
+  static boolean control(long context, int command, int number, long pointer) {
+    return isOne(call(CONTROL, context, command, number, pointer, 0, 0));
+  }
+
+  /** The C functions return an int; the upper half of the register is anything. */
+  private static boolean isOne(long result) {
+    return (int) result == 1;
+  }
+
+  private static long call(MethodHandle f, long a, long b, long c, long d, long e, long g) {
+    try {
+      return (long) f.invokeExact(a, b, c, d, e, g);
+    } catch (Throwable t) {
+      throw new AssertionError("libcrypto", t);
+    }
+  }
+
+  private static Optional<SymbolLookup> find() {
+    for (String name : NAMES) {
+      try {
+        return Optional.of(SymbolLookup.libraryLookup(name, Arena.global()));
+      } catch (IllegalArgumentException e) {
+        // the next one
+      }
+    }
+    return Optional.empty();
+  }
+
+  private static MethodHandle link(String name) {
+    MemorySegment address =
+        LIBRARY.flatMap(library -> library.find(name)).orElse(MemorySegment.NULL);
+    if (address.address() == 0) {
+      return java.lang.invoke.MethodHandles.empty(SHAPE.toMethodType());
+    }
+    return Linker.nativeLinker().downcallHandle(address, SHAPE, Linker.Option.critical(false));
+  }
+}

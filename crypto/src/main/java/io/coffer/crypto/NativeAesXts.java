@@ -1,0 +1,96 @@
+package io.coffer.crypto;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.ref.Reference;
+
+/** {@link AesXts} by libcrypto, for what lies outside the heap; the rest goes to {@link AesXts}. */
+final class NativeAesXts implements UnitCipher {
+  private static final ValueLayout.OfLong LONG =
+      ValueLayout.JAVA_LONG.withOrder(java.nio.ByteOrder.LITTLE_ENDIAN);
+
+  /** Of a thread: where libcrypto writes lengths nobody asks for, then the tweak. */
+  private static final ThreadLocal<MemorySegment> SCRATCH =
+      ThreadLocal.withInitial(() -> Arena.ofAuto().allocate(32, 16));
+
+  private final AesXts onHeap;
+  private final EvpContexts encryption;
+  private final EvpContexts decryption;
+
+  /**
+   * @param cipher of {@link LibCrypto#cipher}
+   * @param key of that cipher, copied; its halves must differ, which libcrypto insists on
+   */
+  NativeAesXts(long cipher, byte[] key, int unitBytes) {
+    onHeap = new AesXts(key, unitBytes);
+    encryption = new EvpContexts(cipher, key, 0, LibCrypto.ENCRYPT);
+    decryption = new EvpContexts(cipher, key, 0, LibCrypto.DECRYPT);
+  }
+
+  @Override
+  public int unitBytes() {
+    return onHeap.unitBytes();
+  }
+
+  @Override
+  public void encrypt(
+      long firstUnit, MemorySegment in, long inPosition, MemorySegment out, long to, int units) {
+    if (in.isNative() && out.isNative()) {
+      transform(encryption, LibCrypto.ENCRYPT, firstUnit, in, inPosition, out, to, units);
+    } else {
+      onHeap.encrypt(firstUnit, in, inPosition, out, to, units);
+    }
+  }
+
+  @Override
+  public void decrypt(
+      long firstUnit, MemorySegment in, long inPosition, MemorySegment out, long to, int units) {
+    if (in.isNative() && out.isNative()) {
+      transform(decryption, LibCrypto.DECRYPT, firstUnit, in, inPosition, out, to, units);
+    } else {
+      onHeap.decrypt(firstUnit, in, inPosition, out, to, units);
+    }
+  }
+
+  private void transform(
+      EvpContexts contexts,
+      int direction,
+      long firstUnit,
+      MemorySegment in,
+      long inPosition,
+      MemorySegment out,
+      long to,
+      int units) {
+    int bytes = unitBytes();
+    long source = in.asSlice(inPosition, (long) units * bytes).address();
+    long target = out.asSlice(to, (long) units * bytes).address();
+    MemorySegment scratch = SCRATCH.get();
+    long length = scratch.address();
+    scratch.set(LONG, 24, 0);
+    long context = contexts.take();
+    try {
+      for (int i = 0; i < units; i++) {
+        scratch.set(LONG, 16, firstUnit + i);
+        if (!(LibCrypto.init(context, 0, 0, length + 16, direction)
+            && LibCrypto.update(context, target, length, source, bytes))) {
+          throw new IllegalStateException("libcrypto failed to encipher or decipher");
+        }
+        source += bytes;
+        target += bytes;
+      }
+    } finally {
+      contexts.give(context);
+      Reference.reachabilityFence(in);
+      Reference.reachabilityFence(out);
+      Reference.reachabilityFence(scratch);
+    }
+  }
+
+  @Override
+  public void close() {
+    onHeap.close();
+    encryption.close();
+    decryption.close();
+  }
+}
