@@ -15,12 +15,14 @@ import org.jspecify.annotations.Nullable;
 /**
  * Filesystems that the POSIX tests run on. A plain directory is the control: a test that fails
  * there is wrong. Property {@code coffer.test.subjects} chooses, for example {@code
- * plain,gocryptfs,coffer}; the default is the control and Coffer.
+ * plain,gocryptfs,coffer}; the default is the control and Coffer's first format.
  */
 enum Subject {
   PLAIN,
   GOCRYPTFS,
-  COFFER;
+  COFFER,
+  /** Coffer's volume with policies, everything in it encrypted (--test-dummy-encryption). */
+  FSCRYPT;
 
   private static final Map<Subject, Shown> SHOWN = new EnumMap<>(Subject.class);
   private static final AtomicInteger COUNTER = new AtomicInteger();
@@ -83,12 +85,22 @@ enum Subject {
     if (this == PLAIN) {
       return new Shown(area, area.directory("plain"), null, null);
     }
-    Volume.Program program = this == COFFER ? Volume.Program.COFFER : Volume.Program.PEER;
     Volume volume = Volume.in(area, "posix");
+    if (this == FSCRYPT) {
+      return showFscrypt(area, volume);
+    }
+    Volume.Program program = this == COFFER ? Volume.Program.COFFER : Volume.Program.PEER;
     volume.init(program);
     Command.of("chmod", "0755", volume.stored()).ok();
     String[] options = Person.isRoot() ? new String[] {"-allow_other", "-acl"} : new String[0];
     Mounted mounted = volume.mount(program, options);
+    return new Shown(area, volume.view(), volume, mounted);
+  }
+
+  private static Shown showFscrypt(Area area, Volume volume) {
+    volume.initFscrypt();
+    Command.of("chmod", "0755", volume.stored()).ok();
+    Mounted mounted = volume.mountEncryptedForTests();
     return new Shown(area, volume.view(), volume, mounted);
   }
 

@@ -46,6 +46,31 @@ record Volume(Path stored, Path view, Path password) {
     };
   }
 
+  /** Makes a volume with fscrypt policies, whose passphrase is cheap to try. */
+  Outcome initFscrypt() {
+    return Command.coffer(
+            "init",
+            "--format",
+            "fscrypt",
+            "--argon2-memory",
+            "8",
+            "--argon2-passes",
+            "1",
+            "--password-file",
+            password,
+            stored)
+        .ok();
+  }
+
+  /** Shows a volume with policies, everything in it encrypted with a key that is no secret. */
+  Mounted mountEncryptedForTests() {
+    List<String> words = new ArrayList<>(List.of("--foreground", "--test-dummy-encryption"));
+    if (Person.isRoot()) {
+      words.addAll(List.of("--allow-other", "--acl"));
+    }
+    return Mounted.start(Command.coffer("mount", words, stored, view), view);
+  }
+
   /** Options of gocryptfs in Coffer's own words. */
   static List<String> translated(List<String> options) {
     List<String> words = new ArrayList<>();

@@ -16,6 +16,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
+import tools.jackson.core.JsonGenerator;
 
 /** {@code coffer inspect}: a stored file from outside. */
 @Command(
@@ -32,6 +33,7 @@ import picocli.CommandLine.Parameters;
       "",
       "Examples:",
       "  coffer inspect secret.coffer/5o_WSYN-Tn59W3vrPiHXEA",
+      "  coffer inspect --json lab/project/3,Zr1m",
       "  coffer inspect --show-master-key secret.coffer/gocryptfs.conf"
     })
 final class InspectCommand extends BaseCommand {
@@ -52,6 +54,9 @@ final class InspectCommand extends BaseCommand {
               + " the volume without it.")
   private boolean showMasterKey;
 
+  @Option(names = "--json", description = "Print JSON.")
+  private boolean json;
+
   @Mixin private KeyOptions keys = new KeyOptions();
 
   @Parameters(paramLabel = "FILE", description = "The stored file.")
@@ -71,7 +76,11 @@ final class InspectCommand extends BaseCommand {
     }
     StoredTreeEntry entry = StoredTreeEntry.read(file);
     if (entry != null) {
-      entry.print(ui);
+      if (json) {
+        entry.printJson(ui);
+      } else {
+        entry.print(ui);
+      }
       return ExitCode.OK;
     }
     if (!Files.isRegularFile(file)) {
@@ -138,6 +147,10 @@ final class InspectCommand extends BaseCommand {
               + GocryptfsConfig.VERSION);
     }
     GocryptfsCipher used = cipher == null ? cipherAround() : cipher;
+    if (json) {
+      printJson(version, hex.formatHex(header, 2, header.length), used);
+      return;
+    }
     ui.out()
         .printf(
             "Header: version %d, file ID %s (blocks as %s)%n",
@@ -157,6 +170,39 @@ final class InspectCommand extends BaseCommand {
                   block.hole() ? "a hole" : "nonce " + block.nonce() + ", tag " + block.tag());
         });
     ui.out().printf("Plain size: %d bytes, stored size: %d%n", plain[0], Files.size(file));
+  }
+
+  private void printJson(int version, String fileId, GocryptfsCipher used) throws IOException {
+    long[] plain = {0};
+    try (JsonGenerator g = Json.generator(ui.out())) {
+      g.writeStartObject();
+      g.writeStringProperty("format", "gocryptfs");
+      g.writeNumberProperty("version", version);
+      g.writeStringProperty("fileId", fileId);
+      g.writeStringProperty("cipher", used.displayName());
+      g.writeArrayPropertyStart("blocks");
+      StoredFile.blocks(
+          file,
+          used,
+          block -> {
+            plain[0] += block.length() - StoredFile.overheadBytes(used);
+            g.writeStartObject();
+            g.writeNumberProperty("index", block.index());
+            g.writeNumberProperty("offset", block.offset());
+            g.writeNumberProperty("length", block.length());
+            g.writeBooleanProperty("hole", block.hole());
+            if (!block.hole()) {
+              g.writeStringProperty("nonce", String.valueOf(block.nonce()));
+              g.writeStringProperty("tag", String.valueOf(block.tag()));
+            }
+            g.writeEndObject();
+          });
+      g.writeEndArray();
+      g.writeNumberProperty("plainSize", plain[0]);
+      g.writeNumberProperty("storedSize", Files.size(file));
+      g.writeEndObject();
+    }
+    ui.out().println();
   }
 
   /** The cipher of the volume that the file is in; AES-GCM if it is in none. */

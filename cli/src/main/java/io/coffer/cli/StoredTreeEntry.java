@@ -18,6 +18,7 @@ import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
+import tools.jackson.core.JsonGenerator;
 
 /**
  * The outside of something stored in an fscrypt tree, as anybody sees it who has no key.
@@ -101,6 +102,46 @@ record StoredTreeEntry(
     return ranges;
   }
 
+  /** One JSON object; sizes in bytes, the real size only if its attribute is sound. */
+  void printJson(Ui ui) {
+    FscryptPolicy policy = context.policy();
+    HexFormat hex = HexFormat.of();
+    try (JsonGenerator g = Json.generator(ui.out())) {
+      g.writeStartObject();
+      g.writeStringProperty("format", "fscrypt");
+      g.writeStringProperty("contents", StatusCommand.mode(policy.contents().name()));
+      g.writeStringProperty("names", StatusCommand.mode(policy.names().name()));
+      g.writeNumberProperty("padding", policy.padding());
+      g.writeNumberProperty("dataUnitBytes", policy.dataUnitBytes());
+      g.writeStringProperty("key", hex.formatHex(policy.masterKeyIdentifier()));
+      g.writeStringProperty("nonce", hex.formatHex(context.nonce()));
+      if (status.isSymlink()) {
+        g.writeNumberProperty("targetBytes", targetBytes);
+      }
+      if (status.isRegular()) {
+        if (realSize >= 0) {
+          g.writeNumberProperty("plainSize", realSize);
+        }
+        g.writeNumberProperty("storedSize", status.size());
+        g.writeBooleanProperty("sound", realSize >= 0 && sizesFit(policy.dataUnitBytes()));
+        g.writeArrayPropertyStart("data");
+        for (Range each : data) {
+          g.writeStartObject();
+          g.writeNumberProperty("from", each.from);
+          g.writeNumberProperty("to", each.to);
+          g.writeEndObject();
+        }
+        g.writeEndArray();
+      }
+      g.writeEndObject();
+    }
+    ui.out().println();
+  }
+
+  private boolean sizesFit(int unit) {
+    return status.size() % unit == 0 && realSize <= status.size();
+  }
+
   void print(Ui ui) {
     FscryptPolicy policy = context.policy();
     ui.out().println("Contents: " + StatusCommand.mode(policy.contents().name()));
@@ -132,7 +173,7 @@ record StoredTreeEntry(
                     : realSize + " bytes")
                 + ", stored size: "
                 + stored);
-    if (stored % unit != 0 || realSize > stored) {
+    if (!sizesFit(unit)) {
       ui.out()
           .println(
               "The sizes do not fit: a program that knows nothing of the encryption changed it");

@@ -262,6 +262,9 @@ class PolicyCommandsTest {
         }
       }
     }
+    String json = ok("inspect", "--json", file).out();
+    assertTrue(json.contains("\"plainSize\":4,\"storedSize\":4096,\"sound\":true"), json);
+    assertTrue(json.contains("\"data\":[{\"from\":0,\"to\":4096}]"), json);
     assertTrue(ok("check", volume).out().contains("No problems"));
     Files.writeString(file, "more", java.nio.file.StandardOpenOption.APPEND);
     Run damaged = Run.coffer("check", "--json", "--password-file", password, volume);

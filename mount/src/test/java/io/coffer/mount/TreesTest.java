@@ -11,8 +11,6 @@ import io.coffer.posix.Errno;
 import io.coffer.posix.ErrnoException;
 import io.coffer.posix.Flags;
 import io.coffer.posix.Linux;
-import io.coffer.store.LocalStore;
-import io.coffer.vfs.EncryptedFilesystem;
 import io.coffer.vfs.PolicyFilesystem;
 import java.io.IOException;
 import java.io.RandomAccessFile;
@@ -31,7 +29,6 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileTime;
-import java.time.Duration;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
@@ -45,8 +42,6 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
@@ -56,87 +51,13 @@ import org.junit.jupiter.api.Test;
  * for, on a real mount.
  */
 @DisplayName("Trees with policies in a mounted view")
-class TreesTest {
-  private Path base = Path.of("/");
-  private Path view = Path.of("/");
-  private Path tree = Path.of("/");
-  private @Nullable LocalStore store;
-  private @Nullable PolicyFilesystem files;
-  private @Nullable MountedView mounted;
-  private byte[] identifier = {};
-
-  @BeforeEach
-  void mount() throws Exception {
-    base = Files.createTempDirectory("coffer-trees-test-");
-    Files.createDirectory(base.resolve("store"));
-    view = Files.createDirectory(base.resolve("view"));
-    store = LocalStore.open(base.resolve("store"));
-    files = new PolicyFilesystem(store, EncryptedFilesystem.Options.defaults(), null);
-    var options = new TestView.Options();
-    options.timeout = Duration.ofSeconds(100);
-    var trees = new MountedView.Trees(files, base.resolve("store"), base.resolve("metadata"));
-    mounted = MountedView.mount(files, files, TestView.mountOptions(view, options), trees);
-    identifier = unlock(1);
-    tree = Files.createDirectory(view.resolve("tree"));
-    setPolicy("tree", identifier);
-  }
-
-  @AfterEach
-  void unmount() throws Exception {
-    if (mounted != null && store != null) {
-      mounted.unmount();
-      mounted.awaitUnmount();
-      store.close();
-    }
-    try (Stream<Path> all = Files.walk(base)) {
-      for (Path each : all.sorted(java.util.Comparator.reverseOrder()).toList()) {
-        Files.delete(each);
-      }
-    }
-  }
-
-  private PolicyFilesystem files() {
-    return java.util.Objects.requireNonNull(files);
-  }
-
-  private byte[] unlock(int seed) throws ErrnoException {
-    byte[] raw = new byte[64];
-    Arrays.fill(raw, (byte) seed);
-    return files().unlock(0, raw);
-  }
-
-  private void lock(boolean strict) throws ErrnoException {
-    files().lock(0, identifier, false, strict);
-  }
-
-  private void setPolicy(String path, byte[] key) throws ErrnoException {
-    files().setPolicy(0, path.getBytes(UTF_8), "AES_256_XTS", "AES_256_CTS", 32, key);
-  }
-
+class TreesTest extends MountedTree {
   private static final int RECORD_BYTES = 1000;
 
   private static byte[] record(long number) {
     byte[] bytes = new byte[RECORD_BYTES];
     new Random(number).nextBytes(bytes);
     return bytes;
-  }
-
-  private static byte[] random(int length) {
-    byte[] bytes = new byte[length];
-    new Random(length).nextBytes(bytes);
-    return bytes;
-  }
-
-  private static List<Path> entries(Path directory) throws IOException {
-    try (Stream<Path> all = Files.list(directory)) {
-      return all.sorted().toList();
-    }
-  }
-
-  private static void assertNoKey(org.junit.jupiter.api.function.Executable operation) {
-    String message =
-        String.valueOf(assertThrows(FileSystemException.class, operation).getMessage());
-    assertTrue(message.contains("Required key not available"), message);
   }
 
   @Test
@@ -162,10 +83,6 @@ class TreesTest {
       assertFalse(Files.exists(each, java.nio.file.LinkOption.NOFOLLOW_LINKS), each.toString());
     }
     assertEquals(List.of("dir", "file", "link"), names(tree));
-  }
-
-  private static List<String> names(Path directory) throws IOException {
-    return entries(directory).stream().map(each -> each.getFileName().toString()).toList();
   }
 
   @Test

@@ -28,6 +28,7 @@ final class TarReader {
   private final MessageDigest digest = TarWriter.sha256();
   private final byte[] block = new byte[TarEntry.BLOCK_BYTES];
   private long left;
+  private @Nullable SparseMap holes;
   private int padding;
   private long entries;
   private boolean sealed;
@@ -82,11 +83,42 @@ final class TarReader {
         digest.update(block);
         TarEntry entry = entry(type, records);
         entries++;
-        left = entry.size();
+        long stored = number(records, "size", octal(124, 12));
+        left = stored;
         padding = (int) (roundUp(left) - left);
+        holes = records.containsKey(SparseMap.MAJOR) ? readMap(entry.size()) : null;
         return entry;
       }
     }
+  }
+
+  /** Where the contents of the entry belong that are read; null if they are all of it. */
+  @Nullable SparseMap holes() {
+    return holes;
+  }
+
+  /** Reads the map that a file with holes begins with, and what pads it. */
+  private SparseMap readMap(long size) throws IOException, FormatException {
+    byte[] one = new byte[1];
+    int[] used = {0};
+    SparseMap.Source source =
+        () -> {
+          if (read(one, 1) != 1) {
+            throw bad("the map of a file's holes is not whole");
+          }
+          used[0]++;
+          return one[0];
+        };
+    SparseMap map = SparseMap.read(size, source);
+    for (long more = roundUp(used[0]) - used[0]; more > 0; more--) {
+      if (source.next() != 0) {
+        throw bad("the map of a file's holes is wrong");
+      }
+    }
+    if (left != map.dataBytes()) {
+      throw bad("a file's data is not as long as its map says");
+    }
+    return map;
   }
 
   /** Reads contents of the entry; 0 at their end. */
@@ -217,7 +249,12 @@ final class TarReader {
   }
 
   private TarEntry entry(char type, Map<String, byte[]> records) throws FormatException {
-    byte[] path = records.containsKey("path") ? records.get("path") : text(0, 100);
+    boolean sparse = records.containsKey(SparseMap.MAJOR);
+    if (sparse) {
+      checkSparse(type, records);
+    }
+    String key = sparse ? SparseMap.NAME : "path";
+    byte[] path = records.containsKey(key) ? records.get(key) : text(0, 100);
     byte[] target = records.containsKey("linkpath") ? records.get("linkpath") : text(157, 100);
     boolean link = type == TarEntry.TYPE_SYMLINK || type == TarEntry.TYPE_HARD_LINK;
     if (path == null || target == null || block[345] != 0) {
@@ -233,6 +270,9 @@ final class TarReader {
       }
     });
     long size = number(records, "size", octal(124, 12));
+    if (sparse) {
+      size = number(records, SparseMap.REAL_SIZE, -1);
+    }
     if (type == '\0') {
       type = TarEntry.TYPE_FILE;
     }
@@ -251,6 +291,15 @@ final class TarReader {
         link ? target : null,
         size,
         xattrs);
+  }
+
+  private static void checkSparse(char type, Map<String, byte[]> records) throws FormatException {
+    if (type != TarEntry.TYPE_FILE
+        || number(records, SparseMap.MAJOR, -1) != 1
+        || number(records, SparseMap.MINOR, -1) != 0
+        || !records.containsKey(SparseMap.NAME)) {
+      throw bad("an entry with holes is of a kind that is not known");
+    }
   }
 
   private static int id(long value) throws FormatException {

@@ -13,6 +13,7 @@ import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.Locale;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Writes a tar archive in the pax format that ends with a digest of itself: a global extended
@@ -22,6 +23,9 @@ import java.util.Map;
 final class TarWriter {
   static final String SEAL = "coffer-export 1 sha256=";
   static final String ENTRIES = " entries=";
+
+  /** What a program sees that does not know of sparse files. */
+  private static final String SPARSE_NAME = "GNUSparseFile.0/file";
 
   private static final int NAME_BYTES = 100;
   private static final long MOST_OCTAL_7 = 07777777L;
@@ -60,13 +64,24 @@ final class TarWriter {
 
   /** Begins an entry; as many bytes as it has must follow. */
   void begin(TarEntry entry) throws IOException {
+    begin(entry, null);
+  }
+
+  /**
+   * Begins a file with holes.
+   *
+   * @param holes where its data is, whose bytes must follow, piece by piece; null for all of it
+   */
+  void begin(TarEntry entry, @Nullable SparseMap holes) throws IOException {
     finishContents();
+    byte[] map = holes == null ? new byte[0] : holes.encode();
+    long size = holes == null ? entry.size() : map.length + holes.dataBytes();
     byte[] path = entry.path();
     if (entry.type() == TarEntry.TYPE_DIRECTORY) {
       path = Arrays.copyOf(path, path.length + 1);
       path[path.length - 1] = '/';
     }
-    byte[] records = records(entry, path);
+    byte[] records = records(entry, path, size, holes != null);
     if (records.length > 0) {
       byte[] name = "PaxHeaders/entry".getBytes(US_ASCII);
       header(name, 'x', 0644, 0, 0, 0, records.length, 0, new byte[0]);
@@ -75,18 +90,19 @@ final class TarWriter {
     }
     byte[] target = entry.target() == null ? new byte[0] : entry.target();
     header(
-        path,
+        holes == null ? path : SPARSE_NAME.getBytes(US_ASCII),
         entry.type(),
         entry.mode(),
         id(entry.uid()),
         id(entry.gid()),
         Math.max(0, entry.modified().seconds()),
-        entry.size(),
+        size,
         entry.device(),
         target);
     entries++;
-    owed = entry.size();
-    begun = entry.size();
+    put(map, 0, map.length);
+    owed = size - map.length;
+    begun = owed;
   }
 
   /** Writes contents of the entry that was begun. */
@@ -130,20 +146,25 @@ final class TarWriter {
     out.flush();
   }
 
-  private static byte[] records(TarEntry entry, byte[] path) {
+  private static byte[] records(TarEntry entry, byte[] path, long size, boolean sparse) {
     var all = new ByteArrayOutputStream();
     boolean binary = !isUtf8(path) || (entry.target() != null && !isUtf8(entry.target()));
     if (binary) {
       all.writeBytes(record("hdrcharset", "BINARY".getBytes(US_ASCII)));
     }
-    if (path.length > NAME_BYTES || !isAscii(path)) {
+    if (sparse) {
+      all.writeBytes(record(SparseMap.MAJOR, new byte[] {'1'}));
+      all.writeBytes(record(SparseMap.MINOR, new byte[] {'0'}));
+      all.writeBytes(record(SparseMap.NAME, path));
+      all.writeBytes(record(SparseMap.REAL_SIZE, Long.toString(entry.size()).getBytes(US_ASCII)));
+    } else if (path.length > NAME_BYTES || !isAscii(path)) {
       all.writeBytes(record("path", path));
     }
     byte[] target = entry.target();
     if (target != null && (target.length > NAME_BYTES || !isAscii(target))) {
       all.writeBytes(record("linkpath", target));
     }
-    number(all, "size", entry.size(), MOST_OCTAL_11);
+    number(all, "size", size, MOST_OCTAL_11);
     number(all, "uid", id(entry.uid()), MOST_OCTAL_7);
     number(all, "gid", id(entry.gid()), MOST_OCTAL_7);
     Timestamp modified = entry.modified();

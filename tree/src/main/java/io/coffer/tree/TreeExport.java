@@ -220,19 +220,14 @@ public final class TreeExport {
     }
     try (StoreFile file = parent.openFile(name, Flags.O_RDONLY, 0)) {
       FileStatus before = file.status();
-      tar.begin(of(parent, name, path, before, TarEntry.TYPE_FILE));
-      long at = 0;
-      while (at < before.size()) {
-        int wanted = (int) Math.min(CHUNK_BYTES, before.size() - at);
-        int read = file.read(buffer, 0, wanted, at);
-        if (read < wanted) {
-          throw changed(path);
+      SparseMap holes = holes(file, before);
+      tar.begin(of(parent, name, path, before, TarEntry.TYPE_FILE), holes);
+      if (holes == null) {
+        data(file, 0, before.size(), path);
+      } else {
+        for (SparseMap.Piece each : holes.pieces()) {
+          data(file, each.offset(), each.length(), path);
         }
-        MemorySegment.copy(buffer, ValueLayout.JAVA_BYTE, 0, chunk, 0, read);
-        tar.contents(chunk, read);
-        at += read;
-        bytes += read;
-        listener.progress(files, bytes);
       }
       FileStatus after = file.status();
       if (after.size() != before.size()
@@ -241,6 +236,56 @@ public final class TreeExport {
         throw changed(path);
       }
     }
+  }
+
+  private void data(StoreFile file, long from, long length, byte[] path) throws IOException {
+    long at = from;
+    while (at < from + length) {
+      int wanted = (int) Math.min(CHUNK_BYTES, from + length - at);
+      int read = file.read(buffer, 0, wanted, at);
+      if (read < wanted) {
+        throw changed(path);
+      }
+      MemorySegment.copy(buffer, ValueLayout.JAVA_BYTE, 0, chunk, 0, read);
+      tar.contents(chunk, read);
+      at += read;
+      bytes += read;
+      listener.progress(files, bytes);
+    }
+  }
+
+  /** Where a file with holes has data; null if it has none, or the store does not tell. */
+  private static @Nullable SparseMap holes(StoreFile file, FileStatus status)
+      throws ErrnoException {
+    long size = status.size();
+    if (status.blocks() * TarEntry.BLOCK_BYTES >= size) {
+      return null;
+    }
+    var pieces = new ArrayList<SparseMap.Piece>();
+    long end = 0;
+    while (end < size) {
+      long start;
+      try {
+        start = file.seek(end, Flags.SEEK_DATA);
+        end = Math.min(size, file.seek(start, Flags.SEEK_HOLE));
+      } catch (ErrnoException e) {
+        if (e.errno() == Errno.ENXIO) {
+          break; // nothing but a hole is left
+        }
+        if (e.errno() == Errno.EINVAL || e.errno() == Errno.EOPNOTSUPP) {
+          return null;
+        }
+        throw e;
+      }
+      if (start >= size || pieces.size() == SparseMap.MOST_PIECES - 1) {
+        return null; // it changes just now, or is all holes; then as a whole
+      }
+      pieces.add(new SparseMap.Piece(start, end - start));
+    }
+    if (end < size) {
+      pieces.add(new SparseMap.Piece(size, 0));
+    }
+    return new SparseMap(size, pieces);
   }
 
   private static IOException changed(byte[] path) {

@@ -321,12 +321,13 @@ public final class TreeImport implements AutoCloseable {
       throws IOException, FormatException {
     int flags = Flags.O_WRONLY | Flags.O_CREAT | Flags.O_EXCL;
     try (StoreFile file = parent.openFile(name, flags, 0600)) {
-      long at = 0;
-      for (int read = tar.read(chunk, CHUNK_BYTES); read > 0; read = tar.read(chunk, CHUNK_BYTES)) {
-        write(file, at, read);
-        at += read;
-        bytes += read;
-        listener.progress(files, bytes);
+      SparseMap holes = tar.holes();
+      if (holes == null) {
+        data(file, 0, entry.size());
+      } else {
+        for (SparseMap.Piece each : holes.pieces()) {
+          data(file, each.offset(), each.length());
+        }
       }
       file.truncate(entry.size());
       for (Map.Entry<String, byte[]> each : kept(entry)) {
@@ -337,6 +338,20 @@ public final class TreeImport implements AutoCloseable {
       }
       file.changeMode(entry.mode());
       file.changeTimes(Timestamp.OMIT, entry.modified());
+    }
+  }
+
+  private void data(StoreFile file, long from, long length) throws IOException, FormatException {
+    long at = from;
+    while (at < from + length) {
+      int read = tar.read(chunk, (int) Math.min(CHUNK_BYTES, from + length - at));
+      if (read == 0) {
+        throw refused("the data of a file is not whole");
+      }
+      write(file, at, read);
+      at += read;
+      bytes += read;
+      listener.progress(files, bytes);
     }
   }
 

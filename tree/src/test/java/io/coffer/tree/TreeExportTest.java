@@ -185,6 +185,70 @@ class TreeExportTest {
   }
 
   @Test
+  @DisplayName("takes no room for holes, however large, here and with tar")
+  void holesTakeNoRoom() throws Exception {
+    long size = 10L << 30;
+    try (var tree = new PolicyTree(source)) {
+      tree.unlock(1);
+      var change =
+          new io.coffer.vfs.VirtualFilesystem.AttributeChanges(null, null, null, size, null, null);
+      tree.files.setAttributes(tree.find("tree/sparse").id(), 0, change);
+    }
+    byte[] archive = export();
+    assertTrue(archive.length < 100_000, "archive of " + archive.length + " bytes");
+    restore(archive);
+    assertHoles(size);
+    Path file = Files.write(temporary.resolve("tree.tar"), archive);
+    Path elsewhere = Files.createDirectory(target.resolve("elsewhere"));
+    Process restore = tar("--xattrs", "--xattrs-include=user.*", "-xpf", file, "-C", elsewhere);
+    assertTrue(restore.waitFor(60, TimeUnit.SECONDS));
+    assertEquals(0, restore.exitValue(), Files.readString(temporary.resolve("tar.out")));
+    target = elsewhere;
+    assertHoles(size);
+  }
+
+  private void assertHoles(long size) throws Exception {
+    try (var tree = new PolicyTree(target)) {
+      tree.unlock(1);
+      assertEquals(size, tree.find("tree/sparse").status().size());
+      assertTrue(tree.find("tree/sparse").status().blocks() < 1000, "holes stay holes");
+      byte[] found = new byte[TEXT.length];
+      long handle = tree.files.open(tree.find("tree/sparse").id(), 0);
+      try (var arena = java.lang.foreign.Arena.ofConfined()) {
+        var buffer = arena.allocate(found.length);
+        assertEquals(found.length, tree.files.read(handle, 3 << 20, buffer, 0, found.length));
+        assertArrayEquals(TEXT, buffer.toArray(java.lang.foreign.ValueLayout.JAVA_BYTE));
+      } finally {
+        tree.files.release(handle);
+      }
+    }
+  }
+
+  @Test
+  void refusesAMapOfHolesThatDoesNotFit() throws Exception {
+    assertEquals(5, map("2\n0\n3\n8\n2\n").dataBytes());
+    for (String wrong :
+        List.of(
+            "", "x\n", "\n", "1\n0\n11\n", "2\n5\n1\n3\n1\n", "1\n9\n9\n", "999999\n", "-1\n")) {
+      assertThrows(FormatException.class, () -> map(wrong), wrong);
+    }
+  }
+
+  /** The map of a file of 10 bytes. */
+  private static SparseMap map(String text) throws IOException, FormatException {
+    var bytes = new ByteArrayInputStream(text.getBytes(UTF_8));
+    return SparseMap.read(
+        10,
+        () -> {
+          int next = bytes.read();
+          if (next < 0) {
+            throw new FormatException("it ends");
+          }
+          return (byte) next;
+        });
+  }
+
+  @Test
   void isRefusedAndLeavesNothingWhereverTheArchiveEnds() throws Exception {
     byte[] archive = export();
     int end = archive.length;

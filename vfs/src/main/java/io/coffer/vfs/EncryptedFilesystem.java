@@ -335,7 +335,9 @@ public final class EncryptedFilesystem implements VirtualFilesystem, PathTransla
   /** Finds out how the file's contents are stored, and that they may be looked at. */
   private FileContents useContents(FileState state, StoreFile stored) throws ErrnoException {
     FileContents contents = volume.encryption.contents(state, stored);
-    state.setContents(contents);
+    if (state.knownContents() == null) {
+      state.setContents(contents);
+    }
     return contents;
   }
 

@@ -42,6 +42,14 @@ interface FileContents {
   /** lseek(2) with SEEK_DATA or SEEK_HOLE; ENXIO beyond the end. */
   long seek(FileState state, StoreFile file, long offset, int whence) throws ErrnoException;
 
+  /**
+   * The plain size if it is known for certain, so that the store need not be asked; else -1. To be
+   * called with {@link FileState#content} held.
+   */
+  default long knownSize() {
+    return -1;
+  }
+
   /** Nobody has the file open any more: whatever was kept for it goes, keys above all. */
   default void close() {}
 }

@@ -25,6 +25,18 @@ final class LockedNames implements NameCodec {
      * @return null if none passes
      */
     @Nullable Found find(Filter filter) throws ErrnoException;
+
+    /** An entry was shown under a no-key name that does not hold all of its enciphered name. */
+    default void shown(FscryptNoKeyName name, byte[] end) {}
+
+    /**
+     * What was said to {@link #shown} of a name, if it is remembered, and the entry is there.
+     *
+     * @param beginning with what its stored name begins
+     */
+    default @Nullable Found recall(FscryptNoKeyName name, byte[] beginning) throws ErrnoException {
+      return null;
+    }
   }
 
   /** Chooses among the entries of a directory. */
@@ -60,6 +72,10 @@ final class LockedNames implements NameCodec {
     byte[] beginning = FscryptStoredName.beginningFor(name);
     Found found;
     try {
+      found = directory.recall(name, beginning);
+      if (found != null) {
+        return stored(found.storedName(), found.ciphertext());
+      }
       found =
           directory.find(
               new Filter() {
@@ -118,7 +134,12 @@ final class LockedNames implements NameCodec {
   @Override
   public byte[] decodeLong(byte[] storedName, byte[] sidecarContent) throws FormatException {
     FscryptStoredName.check(storedName, sidecarContent);
-    return FscryptNoKeyName.of(sidecarContent, hint(storedName), 0).encode();
+    FscryptNoKeyName name = FscryptNoKeyName.of(sidecarContent, hint(storedName), 0);
+    if (name.restDigest() != null) {
+      int known = FscryptStoredName.beginningFor(name).length;
+      directory.shown(name, Arrays.copyOfRange(storedName, known, storedName.length));
+    }
+    return name.encode();
   }
 
   @Override

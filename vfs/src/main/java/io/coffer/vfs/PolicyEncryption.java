@@ -5,6 +5,7 @@ import io.coffer.format.NameCodec;
 import io.coffer.format.fscrypt.FscryptContents;
 import io.coffer.format.fscrypt.FscryptContext;
 import io.coffer.format.fscrypt.FscryptMasterKey;
+import io.coffer.format.fscrypt.FscryptNoKeyName;
 import io.coffer.format.fscrypt.FscryptStoredAttributes;
 import io.coffer.format.fscrypt.FscryptStoredName;
 import io.coffer.format.fscrypt.FscryptSymlinks;
@@ -35,6 +36,7 @@ final class PolicyEncryption implements Encryption {
   private final Volume volume;
   private final KeyRing keys;
   private final Contents plainContents;
+  private final LongNoKeyNames longNames = new LongNoKeyNames();
 
   PolicyEncryption(Volume volume, KeyRing keys, Contents plainContents) {
     this.volume = volume;
@@ -166,7 +168,7 @@ final class PolicyEncryption implements Encryption {
     }
     FscryptMasterKey key = keys.find(context.policy());
     if (key == null) {
-      return new LockedNames(filter -> find(directory.directory, filter));
+      return new LockedNames(new LockedDirectory(directory));
     }
     DirectoryState state = Names.state(directory.inode);
     NameCodec codec = state.codec;
@@ -180,6 +182,46 @@ final class PolicyEncryption implements Encryption {
       }
     }
     return codec;
+  }
+
+  /** Where the entries of a locked directory with long names are found. */
+  private final class LockedDirectory implements LockedNames.Directory {
+    private final DirectoryCache.Ref directory;
+
+    LockedDirectory(DirectoryCache.Ref directory) {
+      this.directory = directory;
+    }
+
+    @Override
+    public LockedNames.@Nullable Found find(LockedNames.Filter filter) throws ErrnoException {
+      return PolicyEncryption.this.find(directory.directory, filter);
+    }
+
+    @Override
+    public void shown(FscryptNoKeyName name, byte[] end) {
+      longNames.remember(directory.inode, name, end);
+    }
+
+    @Override
+    public LockedNames.@Nullable Found recall(FscryptNoKeyName name, byte[] beginning)
+        throws ErrnoException {
+      byte[] end = longNames.end(directory.inode, name);
+      if (end == null) {
+        return null;
+      }
+      byte[] stored = Arrays.copyOf(beginning, beginning.length + end.length);
+      System.arraycopy(end, 0, stored, beginning.length, end.length);
+      try {
+        byte[] ciphertext =
+            volume.names.readSmallFile(directory.directory, FscryptStoredName.sidecarOf(stored));
+        return name.matches(ciphertext) ? new LockedNames.Found(stored, ciphertext) : null;
+      } catch (ErrnoException e) {
+        if (e.errno() == Errno.ENOENT) {
+          return null;
+        }
+        throw e;
+      }
+    }
   }
 
   private LockedNames.@Nullable Found find(StoreDirectory directory, LockedNames.Filter filter)
@@ -510,8 +552,10 @@ final class PolicyEncryption implements Encryption {
               (place, fault) -> tell(inode, place, fault));
       boolean sound = false;
       try {
-        fresh.check(file);
+        fresh.checkFirst(file);
         sound = true;
+        // At once, so that nobody makes another whose size is not the one that is written.
+        state.setContents(fresh);
         return fresh;
       } finally {
         if (!sound) {

@@ -172,6 +172,17 @@ final class UnitContents implements FileContents {
     readSize(file);
   }
 
+  /** {@link #check}, before anybody else can use this object: what was read stays known. */
+  void checkFirst(StoreFile file) throws ErrnoException {
+    long size = readSize(file);
+    knownSize = shared ? FileState.UNKNOWN : size;
+  }
+
+  @Override
+  public long knownSize() {
+    return shared ? FileState.UNKNOWN : knownSize;
+  }
+
   /** What was known of the file is asked for again; contents held exclusively. */
   private long refreshSize(StoreFile file) throws ErrnoException {
     long size = readSize(file);

@@ -161,7 +161,10 @@ final class Volume {
           false,
           file -> {
             FileStatus status = file.status();
-            return status.withSize(encryption.plainSize(status, file::getXattr));
+            FileContents contents = state.knownContents();
+            long known = contents == null ? -1 : contents.knownSize();
+            return status.withSize(
+                known >= 0 ? known : encryption.plainSize(status, file::getXattr));
           });
     } finally {
       state.content.unlockRead(stamp);

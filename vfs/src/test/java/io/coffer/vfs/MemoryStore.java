@@ -64,6 +64,7 @@ final class MemoryStore implements Store {
   private long nextInode;
   private int changes;
   private int crashAt = Integer.MAX_VALUE;
+  private int listings;
   private boolean crashed;
   private boolean movedAcross;
 
@@ -85,6 +86,11 @@ final class MemoryStore implements Store {
 
   int changes() {
     return changes;
+  }
+
+  /** How often a directory was listed. */
+  int listings() {
+    return listings;
   }
 
   /** What another process finds after this one was killed. */
@@ -434,6 +440,7 @@ final class MemoryStore implements Store {
 
     @Override
     public StoreListing list() {
+      listings++;
       check();
       return new Listing(node);
     }

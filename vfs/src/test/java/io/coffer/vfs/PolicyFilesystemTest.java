@@ -607,6 +607,33 @@ class PolicyFilesystemTest {
   }
 
   @Test
+  @DisplayName("finds long names that a locked tree has shown without searching for each (435)")
+  void longNoKeyNamesAreRemembered() throws ErrnoException {
+    var memory = new MemoryStore();
+    try (var volume = new PolicyFilesystem(memory, EncryptedFilesystem.Options.defaults(), null)) {
+      byte[] master;
+      try (SecretBytes key = key(1)) {
+        master = volume.unlock(UID, key);
+      }
+      long tree = volume.makeDirectory(ROOT, bytes("tree"), 0755).id();
+      volume.setPolicy(UID, bytes("tree"), policy(master));
+      for (int i = 0; i < 40; i++) {
+        TestVolume.put(volume, tree, LONG + i, new byte[] {1});
+      }
+      volume.lock(UID, master, false, true);
+      var names = TestVolume.names(volume, tree);
+      assertEquals(40, names.size());
+      int before = memory.listings();
+      for (String each : names) {
+        volume.unlink(tree, bytes(each));
+      }
+      assertEquals(before, memory.listings());
+      assertErrno(Errno.ENOENT, () -> volume.lookup(tree, bytes(names.iterator().next())));
+      assertEquals(0, TestVolume.names(volume, tree).size());
+    }
+  }
+
+  @Test
   void theIdentifierIsTheKernels() {
     try (SecretBytes raw = key(1);
         var key = new FscryptMasterKey(raw)) {
