@@ -15,7 +15,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * Filesystems that the POSIX tests run on. A plain directory is the control: a test that fails
  * there is wrong. Property {@code coffer.test.subjects} chooses, for example {@code
- * plain,gocryptfs,coffer}; the default is the control and Coffer's first format.
+ * plain,gocryptfs,coffer}; the default is the control and Coffer's two formats.
  */
 enum Subject {
   PLAIN,
@@ -30,7 +30,7 @@ enum Subject {
   private record Shown(Area area, Path view, @Nullable Volume volume, @Nullable Mounted mounted) {}
 
   static Stream<Subject> chosen() {
-    String names = System.getProperty("coffer.test.subjects", "plain,coffer");
+    String names = System.getProperty("coffer.test.subjects", "plain,coffer,fscrypt");
     return Arrays.stream(names.split(",", -1)).map(s -> valueOf(s.trim().toUpperCase(Locale.ROOT)));
   }
 

@@ -310,7 +310,8 @@ final class TreeClient {
           case Errno.ENOTDIR -> path + " is not a directory";
           case Errno.EACCES -> path + ": only the owner may do this";
           default -> path + ": " + message;
-        });
+        },
+        errno == Errno.ENOKEY ? "coffer unlock " + Shell.quote(path.toString()) : null);
   }
 
   private static Map<String, Object> object(JsonParser parser) {
