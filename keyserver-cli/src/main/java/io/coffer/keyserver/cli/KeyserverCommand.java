@@ -406,8 +406,16 @@ final class KeyserverCommand extends Commands.Group {
               paramLabel = "FILE",
               description = "Take the passphrase from the first line of FILE, '-' for stdin.")
           @Nullable Path passphraseFile,
+      @Option(
+              names = "--barbican",
+              paramLabel = "ADDRESS:PORT",
+              description =
+                  "Also serve OpenStack's Key Manager API there, to projects that an operator opens"
+                      + " it for; it gives out clear secrets.")
+          @Nullable String barbican,
       @Parameters(paramLabel = "DIR") Path directory)
       throws IOException, Failure, SealException {
+    ServerHome.Listen door = barbican == null ? null : listen(barbican);
     HELIDON.setLevel(java.util.logging.Level.WARNING);
     SecretBytes passphrase = null;
     if (init && !Files.exists(directory.resolve("server.json"))) {
@@ -426,7 +434,8 @@ final class KeyserverCommand extends Commands.Group {
         passphrase = console().secret(passphraseFile, "Passphrase of the key server: ", false);
       }
       server =
-          KeyServer.start(home, home.listen(), Limits.STANDARD, KeyServer.GRACE, Clock.systemUTC());
+          KeyServer.start(
+              home, home.listen(), door, Limits.STANDARD, KeyServer.GRACE, Clock.systemUTC());
     } catch (IOException | Failure | RuntimeException e) {
       closeIfAny(passphrase);
       throw e;
@@ -459,6 +468,10 @@ final class KeyserverCommand extends Commands.Group {
                 + (server.isSealed()
                     ? ", sealed; open it with 'coffer keyserver unseal " + directory + "'"
                     : " and is open"));
+    if (door != null) {
+      console()
+          .say("OpenStack clients find it at https://" + door.host() + ":" + server.doorPort());
+    }
     try {
       stopped.await();
     } catch (InterruptedException e) {

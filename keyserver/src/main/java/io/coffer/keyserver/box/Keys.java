@@ -19,6 +19,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The keys in the lock boxes. A lock box is the keys of one owner for one service. A key has
@@ -39,7 +40,7 @@ public final class Keys {
   static final Set<String> RIGHTS = Set.of("read", "rotate", "manage", "delete");
   private static final int MAX_VERSIONS = 1000;
   private static final int MAX_CONSUMERS = 1000;
-  private static final int MAX_MATERIAL_BYTES = 4096;
+  private static final int MAX_MATERIAL_BYTES = Secrets.MAX_PAYLOAD_BYTES;
   private static final String OWNER_KEY_ID = "00000000-0000-0000-0000-000000000000";
   private static final Set<Integer> BITS = Set.of(128, 192, 256, 512);
 
@@ -313,6 +314,32 @@ public final class Keys {
     return answer;
   }
 
+  /** The current version of a key in clear, for the Barbican door, which checks who may. */
+  SecretBytes open(String service, String owner, String id)
+      throws ProblemException, EngineException, JsonException {
+    Records.Loaded key = findLive(service, owner, id);
+    if (key == null) {
+      throw ProblemException.notFound(
+          "the payload was deleted", "An admin of the owner may be able to restore the key.");
+    }
+    int version = (int) key.json().integer("current", 1, Integer.MAX_VALUE);
+    activeVersion(key.json(), version, "key");
+    KeyName name = new KeyName(service, owner, id, version);
+    byte[] wrapped = records.bytes(stringId(name));
+    try (Services.Master master = services.version(service, KeyString.masterVersion(wrapped))) {
+      return KeyString.unwrap(master.key(), name, wrapped);
+    } catch (UnwrapException e) {
+      throw new IntegrityException("the key-string of " + name + ": " + e.getMessage());
+    }
+  }
+
+  /** A key that is there and not deleted, or null. */
+  Records.@Nullable Loaded findLive(String service, String owner, String id)
+      throws EngineException, JsonException {
+    Records.Loaded key = records.find(keyId(service, owner, id));
+    return key == null || key.json().has("deleted") ? null : key;
+  }
+
   private static JsonObject answer(KeyName name, byte[] wrapped) throws EngineException {
     try {
       return new JsonObject()
@@ -551,7 +578,9 @@ public final class Keys {
   private boolean may(Identity caller, JsonObject key, String right)
       throws ProblemException, EngineException, JsonException {
     String role = owners.role(key.string("owner"), caller);
-    if (role != null) {
+    boolean hidden =
+        key.bool("private", false) && !key.string("created_by").equals(caller.toString());
+    if (role != null && (!hidden || role.equals("admin"))) {
       boolean granted =
           switch (role) {
             case "admin" -> true;

@@ -18,6 +18,10 @@ public final class LockBoxes implements AutoCloseable {
   private final Keys keys;
   private final Tokens tokens;
   private final Transfers transfers;
+  private final Doors doors;
+  private final Secrets secrets;
+  private final Containers containers;
+  private final Orders orders;
 
   private LockBoxes(RecordStore store, SecretBytes root, Clock clock, Duration grace) {
     this.store = store;
@@ -29,6 +33,12 @@ public final class LockBoxes implements AutoCloseable {
     this.keys = new Keys(records, services, owners, clock, grace);
     this.tokens = new Tokens(records, clock);
     this.transfers = new Transfers(records, services, owners, keys);
+    this.doors = new Doors(records, owners, services, clock);
+    this.secrets = new Secrets(records, keys, new Shelf(records, owners, clock, "secret"));
+    this.containers =
+        new Containers(records, secrets, new Shelf(records, owners, clock, "container"));
+    this.orders =
+        new Orders(records, secrets, containers, new Shelf(records, owners, clock, "order"));
   }
 
   /** Makes the lock boxes of a new server. */
@@ -95,6 +105,22 @@ public final class LockBoxes implements AutoCloseable {
       }
       listener.accept(id);
     });
+  }
+
+  public Doors doors() {
+    return doors;
+  }
+
+  public Secrets secrets() {
+    return secrets;
+  }
+
+  public Containers containers() {
+    return containers;
+  }
+
+  public Orders orders() {
+    return orders;
   }
 
   /** How many records there are, and the number of the last commit. */

@@ -126,6 +126,11 @@ public final class Owners {
     return owner.json();
   }
 
+  /** How many secrets a visitor's project may have. */
+  public int quotaFor(Visitor visitor) throws ProblemException, EngineException {
+    return quota(visitor.owner());
+  }
+
   /** How many keys an owner may have in one lock box. */
   int quota(String name) throws ProblemException, EngineException {
     try {

@@ -25,6 +25,9 @@ import org.jspecify.annotations.Nullable;
  * verdict/NAME                         the last verdict on an endpoint's attestation
  * used/SHA-256                         a credential that was good once, and was used
  * transfer/ID                          an offer of a key to another lock box
+ * door/OWNER                           how the Barbican door is open for an owner
+ * secret/OWNER/ID, container/..., order/...   what is behind it, without payloads
+ * shared/KIND/ID                       whose a secret is that users of other projects may read
  * key/SERVICE/OWNER/ID                 what a key is called, and who may do what with it
  * string/SERVICE/OWNER/ID/VERSION      a key-string: bytes, not JSON
  * </pre>

@@ -62,6 +62,13 @@ public final class Services {
     }
   }
 
+  static void requireOverseer(Identity caller) throws ProblemException {
+    if (caller.profile() != Profile.OPERATOR && caller.profile() != Profile.AUDITOR) {
+      throw ProblemException.forbidden(
+          "only operators and auditors may see that", "Ask one of them.");
+    }
+  }
+
   private String now() {
     return clock.instant().truncatedTo(ChronoUnit.SECONDS).toString();
   }

@@ -1,6 +1,10 @@
 package io.coffer.keyserver.json;
 
 import java.io.ByteArrayOutputStream;
+import java.nio.ByteBuffer;
+import java.nio.CharBuffer;
+import java.nio.charset.CodingErrorAction;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Base64;
@@ -49,11 +53,22 @@ public final class JsonObject {
 
   /** Reads an object. */
   public static JsonObject parse(byte[] json, Set<String> binaryNames) throws JsonException {
+    return parse(json, binaryNames, "");
+  }
+
+  /**
+   * Reads an object.
+   *
+   * @param secretName a member that is text and secret: it becomes the bytes of its UTF-8; empty
+   *     for none
+   */
+  public static JsonObject parse(byte[] json, Set<String> binaryNames, String secretName)
+      throws JsonException {
     try (JsonParser parser = FACTORY.createParser(ObjectReadContext.empty(), json)) {
       if (parser.nextToken() != JsonToken.START_OBJECT) {
         throw new JsonException("a JSON object is expected");
       }
-      JsonObject object = readObject(parser, binaryNames);
+      JsonObject object = readObject(parser, binaryNames, secretName);
       if (parser.nextToken() != null) {
         throw new JsonException("there is something after the JSON object");
       }
@@ -68,19 +83,41 @@ public final class JsonObject {
     }
   }
 
-  private static JsonObject readObject(JsonParser parser, Set<String> binaryNames)
-      throws JsonException {
+  private static JsonObject readObject(
+      JsonParser parser, Set<String> binaryNames, String secretName) throws JsonException {
     JsonObject object = new JsonObject();
     while (parser.nextToken() == JsonToken.PROPERTY_NAME) {
       String name = parser.currentName();
+      JsonToken token = parser.nextToken();
       object.members.put(
-          name, readValue(parser, parser.nextToken(), binaryNames.contains(name), binaryNames));
+          name,
+          !name.isEmpty() && name.equals(secretName) && token == JsonToken.VALUE_STRING
+              ? utf8(parser)
+              : readValue(parser, token, binaryNames.contains(name), binaryNames, secretName));
     }
     return object;
   }
 
+  private static byte[] utf8(JsonParser parser) {
+    CharBuffer text =
+        CharBuffer.wrap(
+            parser.getStringCharacters(), parser.getStringOffset(), parser.getStringLength());
+    ByteBuffer encoded = ByteBuffer.allocate(3 * text.length());
+    StandardCharsets.UTF_8
+        .newEncoder()
+        .onMalformedInput(CodingErrorAction.REPLACE)
+        .encode(text, encoded, true);
+    byte[] bytes = Arrays.copyOf(encoded.array(), encoded.position());
+    Arrays.fill(encoded.array(), (byte) 0);
+    return bytes;
+  }
+
   private static @Nullable Object readValue(
-      JsonParser parser, JsonToken token, boolean binary, Set<String> binaryNames)
+      JsonParser parser,
+      JsonToken token,
+      boolean binary,
+      Set<String> binaryNames,
+      String secretName)
       throws JsonException {
     if (binary && token != JsonToken.VALUE_NULL) {
       if (token != JsonToken.VALUE_STRING) {
@@ -94,11 +131,11 @@ public final class JsonObject {
       case VALUE_TRUE -> true;
       case VALUE_FALSE -> false;
       case VALUE_NULL -> null;
-      case START_OBJECT -> readObject(parser, binaryNames);
+      case START_OBJECT -> readObject(parser, binaryNames, secretName);
       case START_ARRAY -> {
         List<@Nullable Object> list = new ArrayList<>();
         for (JsonToken t = parser.nextToken(); t != JsonToken.END_ARRAY; t = parser.nextToken()) {
-          list.add(readValue(parser, t, false, binaryNames));
+          list.add(readValue(parser, t, false, binaryNames, secretName));
         }
         yield list;
       }

@@ -12,6 +12,7 @@ import java.net.http.HttpResponse;
 import java.time.Clock;
 import java.time.DateTimeException;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 
@@ -38,6 +39,16 @@ public final class KeystoneLogin implements Login {
     this.url = url;
     this.fetch = fetch;
     this.clock = clock;
+  }
+
+  /** What the names of its subjects begin with. */
+  public String prefix() {
+    return prefix;
+  }
+
+  /** Where it asks, for the header that tells clients where to get a token. */
+  public URI url() {
+    return url;
   }
 
   @Override
@@ -86,7 +97,11 @@ public final class KeystoneLogin implements Login {
         token.has("project")
             ? List.of("project:" + token.object("project").string("id"))
             : List.of();
+    List<String> roles = new ArrayList<>();
+    for (JsonObject role : token.objects("roles")) {
+      roles.add(role.string("name"));
+    }
     return new Proven(
-        Refusal.client(prefix, token.object("user").string("id")), expires, owners, false);
+        Refusal.client(prefix, token.object("user").string("id")), expires, owners, false, roles);
   }
 }

@@ -16,6 +16,7 @@ import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import javax.net.ssl.SSLContext;
@@ -148,6 +149,13 @@ public final class Logins {
     SSLContext context = SSLContext.getInstance("TLS");
     context.init(null, factory.getTrustManagers(), null);
     return context;
+  }
+
+  /** Keystone, if this server allows its tokens. */
+  public Optional<KeystoneLogin> keystone() {
+    return byKind.get("keystone") instanceof KeystoneLogin keystone
+        ? Optional.of(keystone)
+        : Optional.empty();
   }
 
   /**

@@ -27,7 +27,6 @@ import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.math.BigInteger;
 import java.net.InetSocketAddress;
@@ -289,6 +288,19 @@ final class Api implements Handler {
         "owner.change",
         200,
         call -> state.use(b -> b.owners().change(call.who(), call.name(0), call.body())));
+    quietRoute("/v1/doors", "door.list", call -> state.use(b -> b.doors().list(call.who())));
+    route(
+        "PUT",
+        "/v1/owners/*/door",
+        "door.open",
+        200,
+        call -> state.use(b -> b.doors().open(call.who(), call.name(0), call.body())));
+    route(
+        "DELETE",
+        "/v1/owners/*/door",
+        "door.close",
+        200,
+        call -> state.use(b -> b.doors().close(call.who(), call.name(0))));
     route(
         "PUT",
         "/v1/owners/*/quota",
@@ -869,7 +881,7 @@ final class Api implements Handler {
   }
 
   /** The caller's address in figures; asking for its name could take long, or be a lie. */
-  private static String address(ServerRequest request) {
+  static String address(ServerRequest request) {
     return request.remotePeer().address() instanceof InetSocketAddress peer
             && peer.getAddress() != null
         ? peer.getAddress().getHostAddress()
@@ -917,57 +929,21 @@ final class Api implements Handler {
         "Use " + String.join(" or ", others) + ".");
   }
 
-  /** Reads the body: so many bytes at most, and within so much time. */
   private JsonObject body(ServerRequest request)
       throws ProblemException, JsonException, IOException {
     if (!request.content().hasEntity()) {
       return new JsonObject();
     }
-    long length = request.headers().contentLength().orElse(-1);
     String type = request.headers().first(HeaderNames.CONTENT_TYPE).orElse("");
     if (!type.isEmpty() && !type.toLowerCase(Locale.ROOT).startsWith("application/json")) {
       throw new ProblemException(415, "the body is not JSON", "Send application/json.");
     }
-    if (length > limits.bodyBytes()) {
-      throw tooLarge();
-    }
-    byte[] buffer = new byte[limits.bodyBytes() + 1];
-    int filled = 0;
-    try (InputStream in = request.content().inputStream()) {
-      long deadline = System.nanoTime() + limits.bodyTime().toNanos();
-      while (filled < buffer.length) {
-        int read = in.read(buffer, filled, buffer.length - filled);
-        if (read < 0) {
-          break;
-        }
-        filled += read;
-        if (System.nanoTime() > deadline) {
-          throw new ProblemException(
-              408, "the request came too slowly", "Send it again, on a better connection.");
-        }
-      }
-      if (filled > limits.bodyBytes()) {
-        throw tooLarge();
-      }
-      if (filled == 0) {
-        return new JsonObject();
-      }
-      byte[] exact = Arrays.copyOf(buffer, filled);
-      try {
-        return JsonObject.parse(exact, BINARY);
-      } finally {
-        Arrays.fill(exact, (byte) 0);
-      }
+    byte[] content = Bodies.read(request, limits);
+    try {
+      return content.length == 0 ? new JsonObject() : JsonObject.parse(content, BINARY);
     } finally {
-      Arrays.fill(buffer, 0, filled, (byte) 0);
+      Arrays.fill(content, (byte) 0);
     }
-  }
-
-  private ProblemException tooLarge() {
-    return new ProblemException(
-        413,
-        "the body is too large",
-        "Send at most " + limits.bodyBytes() + " bytes; keys are small.");
   }
 
   private static Text problem(ProblemException e) {
@@ -1006,7 +982,7 @@ final class Api implements Handler {
     }
   }
 
-  private static String shorten(String text) {
+  static String shorten(String text) {
     return text.length() > 300 ? text.substring(0, 300) + "..." : text;
   }
 }

@@ -8,11 +8,13 @@ import io.coffer.keyserver.ca.Profile;
 import io.coffer.keyserver.ca.TrustedAuthority;
 import io.coffer.keyserver.engine.Engine;
 import io.coffer.keyserver.engine.EngineException;
+import io.coffer.keyserver.login.KeystoneLogin;
 import io.coffer.keyserver.login.Logins;
 import io.coffer.keyserver.seal.SealException;
 import io.helidon.common.tls.Tls;
 import io.helidon.common.tls.TlsClientAuth;
 import io.helidon.webserver.WebServer;
+import io.helidon.webserver.http.Handler;
 import io.helidon.webserver.http1.Http1Config;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -38,6 +40,7 @@ public final class KeyServer implements AutoCloseable {
   private final ServerState state;
   private final Api api;
   private final WebServer web;
+  private final @Nullable WebServer doorWeb;
   private final AtomicBoolean closed = new AtomicBoolean();
 
   private KeyServer(
@@ -46,13 +49,15 @@ public final class KeyServer implements AutoCloseable {
       AuditLog audit,
       ServerState state,
       Api api,
-      WebServer web) {
+      WebServer web,
+      @Nullable WebServer doorWeb) {
     this.engine = engine;
     this.revocations = revocations;
     this.audit = audit;
     this.state = state;
     this.api = api;
     this.web = web;
+    this.doorWeb = doorWeb;
   }
 
   /**
@@ -62,6 +67,24 @@ public final class KeyServer implements AutoCloseable {
    */
   public static KeyServer start(
       ServerHome home, ServerHome.Listen listen, Limits limits, Duration grace, Clock clock)
+      throws IOException {
+    return start(home, listen, null, limits, grace, clock);
+  }
+
+  /**
+   * Starts a server.
+   *
+   * @param listen where; port 0 lets the system choose
+   * @param doorListen where the Barbican-compatible door is; null for none
+   * @throws IOException if it cannot listen, or for a door without Keystone in logins.json
+   */
+  public static KeyServer start(
+      ServerHome home,
+      ServerHome.Listen listen,
+      ServerHome.@Nullable Listen doorListen,
+      Limits limits,
+      Duration grace,
+      Clock clock)
       throws IOException {
     TrustedAuthority authority =
         new TrustedAuthority(Pem.readCertificate(home.authority()), home.revocationList());
@@ -84,31 +107,29 @@ public final class KeyServer implements AutoCloseable {
       }
       ServerState state = new ServerState(engine, audit, clock, grace);
       Api api = new Api(state, audit, authority, logins, limits);
-      WebServer web =
-          WebServer.builder()
-              .address(InetAddress.getByName(listen.host()))
-              .port(listen.port())
-              .tls(
-                  Tls.builder()
-                      .sslContext(context)
-                      .clientAuth(TlsClientAuth.REQUIRED)
-                      .addEnabledProtocol("TLSv1.3")
-                      .build())
-              .addProtocol(
-                  Http1Config.builder().maxHeadersSize(16 << 10).maxPrologueLength(4096).build())
-              .connectionOptions(options -> options.readTimeout(limits.silence()))
-              .maxTcpConnections(limits.connections())
-              .idleConnectionTimeout(limits.silence())
-              .idleConnectionPeriod(limits.silence().dividedBy(4))
-              .shutdownGracePeriod(Duration.ofSeconds(2))
-              .routing(routing -> routing.any(api))
-              .build()
-              .start();
-      KeyServer server = new KeyServer(engine, revocations, audit, state, api, web);
-      if (!web.isRunning()) {
-        throw new IOException(
-            "cannot listen on " + listen.host() + ":" + listen.port() + "; is the port taken?");
+      Door door = null;
+      if (doorListen != null) {
+        KeystoneLogin keystone =
+            logins
+                .keystone()
+                .orElseThrow(() ->
+                    new IOException(
+                        "the Barbican door needs Keystone, to tell who calls; add"
+                            + " {\"keystone\":{\"url\":\"https://...:5000\"}} to "
+                            + home.directory().resolve("logins.json")));
+        door = new Door(state, audit, keystone, limits, clock);
       }
+      WebServer web = serve(listen, context, TlsClientAuth.REQUIRED, limits, api);
+      WebServer doorWeb = null;
+      try {
+        if (doorListen != null && door != null) {
+          doorWeb = serve(doorListen, context, TlsClientAuth.NONE, limits, door);
+        }
+      } catch (IOException | RuntimeException e) {
+        web.stop();
+        throw e;
+      }
+      KeyServer server = new KeyServer(engine, revocations, audit, state, api, web, doorWeb);
       server.log("server.start");
       return server;
     } catch (IOException | RuntimeException e) {
@@ -123,6 +144,40 @@ public final class KeyServer implements AutoCloseable {
     }
   }
 
+  private static WebServer serve(
+      ServerHome.Listen listen,
+      SSLContext context,
+      TlsClientAuth clients,
+      Limits limits,
+      Handler handler)
+      throws IOException {
+    WebServer web =
+        WebServer.builder()
+            .address(InetAddress.getByName(listen.host()))
+            .port(listen.port())
+            .tls(
+                Tls.builder()
+                    .sslContext(context)
+                    .clientAuth(clients)
+                    .addEnabledProtocol("TLSv1.3")
+                    .build())
+            .addProtocol(
+                Http1Config.builder().maxHeadersSize(16 << 10).maxPrologueLength(4096).build())
+            .connectionOptions(options -> options.readTimeout(limits.silence()))
+            .maxTcpConnections(limits.connections())
+            .idleConnectionTimeout(limits.silence())
+            .idleConnectionPeriod(limits.silence().dividedBy(4))
+            .shutdownGracePeriod(Duration.ofSeconds(2))
+            .routing(routing -> routing.any(handler))
+            .build()
+            .start();
+    if (!web.isRunning()) {
+      throw new IOException(
+          "cannot listen on " + listen.host() + ":" + listen.port() + "; is the port taken?");
+    }
+    return web;
+  }
+
   private void log(String action) throws IOException {
     audit.append(new AuditEvent("server", "", action, "", "granted", ""));
   }
@@ -130,6 +185,11 @@ public final class KeyServer implements AutoCloseable {
   /** The port it listens on. */
   public int port() {
     return web.port();
+  }
+
+  /** The port of the Barbican-compatible door; 0 if there is none. */
+  public int doorPort() {
+    return doorWeb == null ? 0 : doorWeb.port();
   }
 
   /** Opens the seal with a passphrase, without the network. */
@@ -154,6 +214,9 @@ public final class KeyServer implements AutoCloseable {
     }
     api.stop();
     web.stop();
+    if (doorWeb != null) {
+      doorWeb.stop();
+    }
     state.close();
     if (revocations != null) {
       revocations.close();

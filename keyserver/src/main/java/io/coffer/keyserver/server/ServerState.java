@@ -230,6 +230,10 @@ final class ServerState implements AutoCloseable {
       }
       log("master.rewrap", service);
     }
+    int expired = this.<Integer>use(open -> open.secrets().expire());
+    if (expired > 0) {
+      log("secret.expire", expired + " secrets");
+    }
     int purged = this.<Integer>use(open -> open.keys().purge());
     this.<Integer>use(open -> {
       open.transfers().purge();

@@ -128,6 +128,7 @@ final class TestServer implements AutoCloseable {
   final TestClock clock = new TestClock();
   final CertificateAuthority authority;
   private final Limits limits;
+  private final boolean door;
   private final Map<String, Client> clients = new HashMap<>();
   private KeyServer server;
 
@@ -143,6 +144,15 @@ final class TestServer implements AutoCloseable {
    * @param logins what logins.json says; null for no such file
    */
   TestServer(Path directory, Limits limits, @Nullable String logins) throws Exception {
+    this(directory, limits, logins, false);
+  }
+
+  /**
+   * @param door has it a Barbican-compatible door?
+   */
+  TestServer(Path directory, Limits limits, @Nullable String logins, boolean door)
+      throws Exception {
+    this.door = door;
     this.limits = limits;
     try (SecretBytes passphrase = passphrase()) {
       ServerHome.init(
@@ -166,6 +176,7 @@ final class TestServer implements AutoCloseable {
 
   private TestServer(ServerHome home, CertificateAuthority authority) throws Exception {
     this.limits = LIMITS;
+    this.door = false;
     this.home = home;
     this.authority = authority;
     server = startServer();
@@ -216,7 +227,13 @@ final class TestServer implements AutoCloseable {
   }
 
   private KeyServer startServer() throws IOException {
-    return KeyServer.start(home, home.listen(), limits, KeyServer.GRACE, clock);
+    return KeyServer.start(
+        home,
+        home.listen(),
+        door ? new ServerHome.Listen("127.0.0.1", 0) : null,
+        limits,
+        KeyServer.GRACE,
+        clock);
   }
 
   void unseal() throws Exception {
