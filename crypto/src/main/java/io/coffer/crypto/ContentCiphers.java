@@ -23,10 +23,13 @@ public final class ContentCiphers {
 
   private ContentCiphers() {}
 
+  /** May libcrypto be used? */
+  static boolean isNativeWanted() {
+    return !JAVA.equals(System.getenv(VARIABLE));
+  }
+
   /** Loaded with the first cipher, not with the program. */
   private static final class Native {
-    static final boolean WANTED = !JAVA.equals(System.getenv(VARIABLE));
-
     /** Addresses of libcrypto's ciphers by the length of their key; 0 where Java's is used. */
     static final long GCM_128;
 
@@ -35,7 +38,7 @@ public final class ContentCiphers {
     static final long XTS_256;
 
     static {
-      boolean present = WANTED && LibCrypto.isPresent();
+      boolean present = isNativeWanted() && LibCrypto.isPresent();
       GCM_128 = present ? gcm(16, "AES-128-GCM", "EVP_aes_128_gcm") : 0;
       GCM_256 = present ? gcm(32, "AES-256-GCM", "EVP_aes_256_gcm") : 0;
       XTS_128 = present ? xts(32, "AES-128-XTS", "EVP_aes_128_xts") : 0;

@@ -3,10 +3,13 @@ package io.coffer.crypto;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
+import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import java.lang.invoke.MethodHandles;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
@@ -15,9 +18,10 @@ import java.util.Optional;
  * first block as at its last, where the JDK's ciphers have to be compiled first; and it works where
  * the data lies, outside the Java heap.
  *
- * <p>All functions are linked in one shape, six words in and one out, since linking a shape costs
- * milliseconds; pointers are passed as numbers. The calls are {@linkplain Linker.Option#critical
- * critical}: short, and they never block. Thread-safe, as libcrypto is; a context is not.
+ * <p>All functions of ciphers are linked in one shape, six words in and one out, since linking a
+ * shape costs milliseconds; pointers are passed as numbers. The calls are {@linkplain
+ * Linker.Option#critical critical}: short, and they never block. Thread-safe, as libcrypto is; a
+ * context is not.
  */
 final class LibCrypto {
   /** {@code EVP_CTRL_AEAD_SET_IVLEN}, {@code _GET_TAG} and {@code _SET_TAG} of openssl/evp.h. */
@@ -30,26 +34,22 @@ final class LibCrypto {
   static final int ENCRYPT = 1;
 
   private static final List<String> NAMES = List.of("libcrypto.so.3", "libcrypto.so.1.1");
-  private static final FunctionDescriptor SHAPE =
-      FunctionDescriptor.of(
-          ValueLayout.JAVA_LONG,
-          ValueLayout.JAVA_LONG,
-          ValueLayout.JAVA_LONG,
-          ValueLayout.JAVA_LONG,
-          ValueLayout.JAVA_LONG,
-          ValueLayout.JAVA_LONG,
-          ValueLayout.JAVA_LONG);
+  private static final FunctionDescriptor SHAPE = words(6);
+  private static final FunctionDescriptor SCRYPT_SHAPE = words(10);
   private static final int VERSION_TEXT = 0;
   private static final int LONGEST_TEXT = 200;
 
-  // The handles are constants for the compiler only as static final fields.
   private static final Optional<SymbolLookup> LIBRARY = find();
-  private static final MethodHandle NEW = link("EVP_CIPHER_CTX_new");
-  private static final MethodHandle FREE = link("EVP_CIPHER_CTX_free");
-  private static final MethodHandle INIT = link("EVP_CipherInit_ex");
-  private static final MethodHandle UPDATE = link("EVP_CipherUpdate");
-  private static final MethodHandle FINAL = link("EVP_CipherFinal_ex");
-  private static final MethodHandle CONTROL = link("EVP_CIPHER_CTX_ctrl");
+
+  /** The compiler takes handles for constants only in static final fields. */
+  private static final class Evp {
+    static final MethodHandle NEW = link("EVP_CIPHER_CTX_new");
+    static final MethodHandle FREE = link("EVP_CIPHER_CTX_free");
+    static final MethodHandle INIT = link("EVP_CipherInit_ex");
+    static final MethodHandle UPDATE = link("EVP_CipherUpdate");
+    static final MethodHandle FINAL = link("EVP_CipherFinal_ex");
+    static final MethodHandle CONTROL = link("EVP_CIPHER_CTX_ctrl");
+  }
 
   private LibCrypto() {}
 
@@ -84,7 +84,7 @@ final class LibCrypto {
 
   /** A new context, to be freed with {@link #free}. */
   static long newContext() {
-    long context = call(NEW, 0, 0, 0, 0, 0, 0);
+    long context = call(Evp.NEW, 0, 0, 0, 0, 0, 0);
     if (context == 0) {
       throw new OutOfMemoryError("libcrypto has no memory for a cipher");
     }
@@ -93,7 +93,7 @@ final class LibCrypto {
 
   /** Wipes and frees a context. */
   static void free(long context) {
-    call(FREE, context, 0, 0, 0, 0, 0);
+    call(Evp.FREE, context, 0, 0, 0, 0, 0);
   }
 
   /**
@@ -102,7 +102,7 @@ final class LibCrypto {
    * @param direction {@link #ENCRYPT} or {@link #DECRYPT}
    */
   static boolean init(long context, long cipher, long key, long iv, int direction) {
-    return isOne(call(INIT, context, cipher, 0, key, iv, direction));
+    return isOne(call(Evp.INIT, context, cipher, 0, key, iv, direction));
   }
 
   /**
@@ -111,16 +111,49 @@ final class LibCrypto {
    * @param outLength where the library writes an int
    */
   static boolean update(long context, long out, long outLength, long in, int bytes) {
-    return isOne(call(UPDATE, context, out, outLength, in, bytes, 0));
+    return isOne(call(Evp.UPDATE, context, out, outLength, in, bytes, 0));
   }
 
   /** Ends a message; false if it does not authenticate. */
   static boolean end(long context, long out, long outLength) {
-    return isOne(call(FINAL, context, out, outLength, 0, 0, 0));
+    return isOne(call(Evp.FINAL, context, out, outLength, 0, 0, 0));
   }
 
   static boolean control(long context, int command, int number, long pointer) {
-    return isOne(call(CONTROL, context, command, number, pointer, 0, 0));
+    return isOne(call(Evp.CONTROL, context, command, number, pointer, 0, 0));
+  }
+
+  /**
+   * {@code EVP_PBE_scrypt}, which may take long and so is no critical call.
+   *
+   * @return false if the library does not have it or refuses
+   */
+  static boolean scrypt(
+      MemorySegment password, byte[] salt, long n, int r, int p, MemorySegment hash) {
+    Optional<MemorySegment> function = LIBRARY.flatMap(library -> library.find("EVP_PBE_scrypt"));
+    if (function.isEmpty()) {
+      return false;
+    }
+    MethodHandle handle = Linker.nativeLinker().downcallHandle(function.get(), SCRYPT_SHAPE);
+    long most = 128L * r * (n + p + 4) + (1 << 20);
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment saltCopy = arena.allocateFrom(ValueLayout.JAVA_BYTE, salt);
+      return isOne(
+          (long)
+              handle.invokeExact(
+                  password.address(),
+                  password.byteSize(),
+                  saltCopy.address(),
+                  (long) salt.length,
+                  n,
+                  (long) r,
+                  (long) p,
+                  most,
+                  hash.address(),
+                  hash.byteSize()));
+    } catch (Throwable t) {
+      throw new AssertionError("libcrypto", t);
+    }
   }
 
   /** The C functions return an int; the upper half of the register is anything. */
@@ -134,6 +167,12 @@ final class LibCrypto {
     } catch (Throwable t) {
       throw new AssertionError("libcrypto", t);
     }
+  }
+
+  private static FunctionDescriptor words(int count) {
+    MemoryLayout[] arguments = new MemoryLayout[count];
+    Arrays.fill(arguments, ValueLayout.JAVA_LONG);
+    return FunctionDescriptor.of(ValueLayout.JAVA_LONG, arguments);
   }
 
   private static Optional<SymbolLookup> find() {
@@ -151,7 +190,7 @@ final class LibCrypto {
     MemorySegment address =
         LIBRARY.flatMap(library -> library.find(name)).orElse(MemorySegment.NULL);
     if (address.address() == 0) {
-      return java.lang.invoke.MethodHandles.empty(SHAPE.toMethodType());
+      return MethodHandles.empty(SHAPE.toMethodType());
     }
     return Linker.nativeLinker().downcallHandle(address, SHAPE, Linker.Option.critical(false));
   }

@@ -5,6 +5,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.security.MessageDigest;
 import java.util.Arrays;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -74,6 +75,18 @@ public final class SecretBytes implements AutoCloseable {
     } finally {
       Arrays.fill(copy, (byte) 0);
     }
+  }
+
+  /**
+   * Lends native code the memory of the secret itself, until the function returns.
+   *
+   * @throws IllegalStateException if the secret has been closed
+   */
+  synchronized boolean lend(Predicate<MemorySegment> function) {
+    if (closed) {
+      throw new IllegalStateException("the secret has been closed");
+    }
+    return function.test(memory);
   }
 
   /** Another secret of the same bytes, which lives on when this one is closed. */

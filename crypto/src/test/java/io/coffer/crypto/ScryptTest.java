@@ -3,6 +3,8 @@ package io.coffer.crypto;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.nio.charset.StandardCharsets;
 import java.util.Random;
@@ -29,6 +31,11 @@ class ScryptTest {
       String password, String salt, long n, int r, int p, String output) {
     byte[] hash = Scrypt.hash(ascii(password), ascii(salt), n, r, p, 64);
     assertEquals(output, Hex.text(hash));
+    // This one goes to libcrypto where there is one.
+    try (SecretBytes secret = SecretBytes.copyOf(ascii(password));
+        SecretBytes another = Scrypt.hash(secret, ascii(salt), n, r, p, 64)) {
+      assertEquals(output, another.read(Hex::text));
+    }
   }
 
   @Test
@@ -47,6 +54,22 @@ class ScryptTest {
       assertArrayEquals(
           SCrypt.generate(password, salt, n, r, p, length),
           Scrypt.hash(password, salt, n, r, p, length));
+    }
+  }
+
+  @Test
+  @DisplayName("is computed by libcrypto with more memory than that allows by itself")
+  void isComputedByLibcrypto() {
+    assumeTrue(LibCrypto.isPresent());
+    byte[] salt = new byte[32];
+    byte[] password = ascii("password");
+    try (SecretBytes secret = SecretBytes.copyOf(password);
+        SecretBytes hash = SecretBytes.copyOf(new byte[32])) {
+      assertTrue(
+          secret.lend(from -> hash.lend(to -> LibCrypto.scrypt(from, salt, 1 << 16, 8, 1, to))));
+      assertArrayEquals(
+          Scrypt.hash(password, salt, 1 << 16, 8, 1, 32),
+          hash.<byte[], RuntimeException>read(bytes -> bytes.clone()));
     }
   }
 
