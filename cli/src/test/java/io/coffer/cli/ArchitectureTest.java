@@ -88,10 +88,12 @@ class ArchitectureTest {
   }
 
   @Test
-  void otherThanPosixCallNoNativeFunctions() {
+  void otherThanPosixAndTheGateToLibcryptoCallNoNativeFunctions() {
     noClasses()
         .that()
         .resideOutsideOfPackages("io.coffer.posix..", "io.coffer.bench..")
+        .and()
+        .doNotHaveFullyQualifiedName("io.coffer.crypto.LibCrypto")
         .should()
         .dependOnClassesThat()
         .haveFullyQualifiedName("java.lang.foreign.Linker")
