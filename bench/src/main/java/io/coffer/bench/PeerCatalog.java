@@ -188,7 +188,8 @@ final class PeerCatalog {
             "\"$COFFER\" mount "
                 + option
                 + " --password-file \"$PASSWORD_FILE\" \"$STORE\" \"$MNT\"",
-            false,
+            // The root of a volume with policies is there before the keys of its directories are.
+            !below.isEmpty(),
             "\"$COFFER\" unmount \"$MNT\"",
             below,
             coffer == null ? List.of() : List.of(coffer.toString(), "--version"),
