@@ -222,8 +222,8 @@ final class SlurmCluster implements AutoCloseable {
   @Override
   public void close() {
     Command.of("bash", script, "down", directory).run();
-    // What a failed test left.
-    processesWith("SLURM_JOB_ID=")
+    // What a failed test left: jobs' processes, and Slurm's own that look after them.
+    processesWith("")
         .keySet()
         .forEach(pid -> ProcessHandle.of(pid).ifPresent(ProcessHandle::destroyForcibly));
   }

@@ -112,8 +112,6 @@ public final class Ui {
   }
 
   private SecretBytes ask(String prompt) throws VolumeException {
-    err.print(prompt);
-    err.flush();
     byte[] mode;
     try {
       mode = Terminals.stopEcho(STDIN);
@@ -124,6 +122,9 @@ public final class Ui {
     // Ctrl-C must not leave the user with a terminal that does not show what is typed.
     Interruption.Cleanup restore = Interruption.onInterrupt(() -> restore(mode));
     try {
+      // Only now: a program that answers at once would be shown, and flushed by stopEcho.
+      err.print(prompt);
+      err.flush();
       return PasswordSource.stream(in, "the terminal").read();
     } finally {
       restore.cancel();

@@ -12,6 +12,9 @@ import java.util.Arrays;
 public final class Terminals {
   private static final int TCGETS = 0x5401;
 
+  /** Sets the mode after the output has been written. */
+  private static final int TCSETSW = 0x5403;
+
   /** Sets the mode after the output has been written, and throws typed-ahead input away. */
   private static final int TCSETSF = 0x5404;
 
@@ -75,11 +78,14 @@ public final class Terminals {
     }
   }
 
-  /** Gives a terminal back the mode that {@link #stopEcho} returned. */
+  /**
+   * Gives a terminal back the mode that {@link #stopEcho} returned. What has been typed meanwhile
+   * is kept for who reads next.
+   */
   public static void setMode(int descriptor, byte[] mode) throws ErrnoException {
     MemorySegment b = Scratch.get().buffer();
     byte[] exact = Arrays.copyOf(mode, MODE_BYTES);
     MemorySegment.copy(exact, 0, b, ValueLayout.JAVA_BYTE, 0, MODE_BYTES);
-    SystemCall.call(Numbers.IOCTL, descriptor, TCSETSF, b.address());
+    SystemCall.call(Numbers.IOCTL, descriptor, TCSETSW, b.address());
   }
 }
