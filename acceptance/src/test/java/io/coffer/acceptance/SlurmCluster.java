@@ -10,8 +10,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -25,7 +27,8 @@ final class SlurmCluster implements AutoCloseable {
   static final List<String> NODES = List.of("n1", "n2", "n3");
 
   private static final Set<String> ENDED =
-      Set.of("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY");
+      Set.of(
+          "COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "UNKNOWN");
 
   private final Path directory;
   private final Path script;
@@ -127,9 +130,91 @@ final class SlurmCluster implements AutoCloseable {
     }
   }
 
+  /** As the controller has it; UNKNOWN if it has forgotten the job, "?" if it does not answer. */
   String state(String job) {
-    String line = in(Command.of("scontrol", "--oneliner", "show", "job", job)).ok().out();
-    return line.replaceFirst("(?s).*JobState=(\\w+).*", "$1");
+    Outcome asked = in(Command.of("scontrol", "--oneliner", "show", "job", job)).run();
+    if (asked.exit() != 0) {
+      return asked.all().contains("Invalid job id") ? "UNKNOWN" : "?";
+    }
+    return asked.out().replaceFirst("(?s).*JobState=(\\w+).*", "$1");
+  }
+
+  /** Waits until all nodes are free for a job. */
+  void awaitIdle() {
+    Command idle = in(Command.of("sinfo", "-h", "-N", "-o", "%N %t"));
+    if (!Mounted.waitUntil(
+        Duration.ofMinutes(2),
+        () -> idle.run().out().lines().filter(line -> line.endsWith(" idle")).count() == 3)) {
+      throw new AssertionError(
+          "the nodes do not become idle: "
+              + idle.run()
+              + in(Command.of("scontrol", "show", "nodes")).run());
+    }
+  }
+
+  /** From now on the epilog is in force that sites are recommended to have. */
+  void useEpilog() {
+    try {
+      Files.writeString(path("epilog.on"), "");
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** What the epilog had to take away: job, node and place, one line each. */
+  List<String> takenByEpilog() {
+    try {
+      return Files.exists(path("log/epilog")) ? Files.readAllLines(path("log/epilog")) : List.of();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** SIGKILL for {@code controller}, or for the slurmd of a node. */
+  void kill(String who) {
+    Command.of("bash", script, "kill", directory, who).ok();
+  }
+
+  /** Starts what was killed. */
+  void startAgain(String who) {
+    in(Command.of("bash", script, "again", directory, who)).ok();
+  }
+
+  /** Runs a command on a node, outside of any job. */
+  Command on(String node) {
+    try {
+      return in(Command.of("nsenter", "--mount", "--uts", "--target", pid(node), "--"));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** The processes that hold the views of a job. */
+  List<ProcessHandle> holders(String job) {
+    return processes(job).entrySet().stream()
+        .filter(each -> each.getValue().contains("io.coffer.cli.Main job hold"))
+        .map(each -> ProcessHandle.of(each.getKey()))
+        .flatMap(Optional::stream)
+        .toList();
+  }
+
+  /** All processes of this cluster, those of its users included. */
+  Map<Long, String> everyProcess() {
+    Map<Long, String> all = new HashMap<>(processesWith(""));
+    try (Stream<Path> files = Files.list(path("run"))) {
+      files
+          .filter(file -> file.toString().endsWith(".pid"))
+          .forEach(file -> {
+            try {
+              all.put(Long.valueOf(Files.readString(file).strip()), file.toString());
+            } catch (IOException e) {
+              throw new UncheckedIOException(e);
+            }
+          });
+      return all;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   /** Waits until a job has ended, and tells how. */

@@ -162,19 +162,36 @@ class SlurmTest {
   @Test
   @Order(3)
   void brings_no_secret_to_the_scheduler() throws Exception {
+    Path crashes = Files.createDirectory(cluster.path("crashes"));
+    Path cores = Files.createDirectory(cluster.path("cores"));
     String job =
         cluster.submit(
             ticket(),
-            script(
-                "env; scontrol show job $SLURM_JOB_ID; cat /proc/[1-9]*/cmdline; echo; echo looked;"
-                    + " sleep 600"));
+            "ulimit -c unlimited\n"
+                + script(
+                    """
+                    cd %s && sh -c 'cat "$VIEW"/*; kill -ABRT $$'
+                    env; scontrol show job $SLURM_JOB_ID; cat /proc/[1-9]*/cmdline
+                    printf '\\nlooked\\n'
+                    sleep 600
+                    """
+                        .formatted(cores)),
+            "--chdir=" + crashes);
     cluster.awaitOutput(job, "\nlooked\n");
-    byte[] key;
-    try (SecretBytes password =
-            SecretBytes.copyOf(Volume.PASSWORD.getBytes(StandardCharsets.UTF_8));
-        SecretBytes master = GocryptfsVolume.open(VOLUME.stored(), false).unlock(password)) {
-      key = master.read(bytes -> bytes.clone());
+    assertEquals(3, cluster.holders(job).size());
+    String signal = "ABRT";
+    for (ProcessHandle holder : cluster.holders(job)) {
+      Command.of("kill", "-" + signal, holder.pid()).run();
+      signal = signal.equals("ABRT") ? "SEGV" : "ABRT";
     }
+    assertTrue(
+        Mounted.waitUntil(Duration.ofSeconds(60), () -> cluster.holders(job).isEmpty()),
+        () -> "still there: " + cluster.holders(job));
+    assertEquals(List.of(), filesBelow(crashes), "a view that crashes leaves no file");
+    if (Files.readString(Path.of("/proc/sys/kernel/core_pattern")).startsWith("core")) {
+      assertFalse(filesBelow(cores).isEmpty(), "core files were to be written here");
+    }
+    byte[] key = masterKey();
     List<String> secrets =
         List.of(
             Volume.PASSWORD,
@@ -194,6 +211,32 @@ class SlurmTest {
     cluster.in(Command.of("scancel", job)).ok();
     cluster.awaitEnd(job);
     assertNothingLeft(job);
+  }
+
+  @Test
+  @Order(5)
+  void runs_the_batch_scripts_that_guides_for_gocryptfs_print() {
+    SlurmGuides guides = new SlurmGuides(cluster);
+    guides.passwordByMunge();
+    guides.passwordByProgram();
+    guides.unmountedByTrap();
+  }
+
+  /** Three jobs, or as many as the property {@code coffer.test.jobs} says; 100 take half an hour. */
+  @Test
+  @Order(4)
+  void leaves_nothing_whatever_ends_it() throws Exception {
+    new SlurmEndings(
+            cluster, SlurmTest::ticket, masterKey(), Long.getLong("coffer.test.seed", 20_260_101L))
+        .run(Integer.getInteger("coffer.test.jobs", 3));
+  }
+
+  private static byte[] masterKey() throws Exception {
+    try (SecretBytes password =
+            SecretBytes.copyOf(Volume.PASSWORD.getBytes(StandardCharsets.UTF_8));
+        SecretBytes master = GocryptfsVolume.open(VOLUME.stored(), false).unlock(password)) {
+      return master.read(bytes -> bytes.clone());
+    }
   }
 
   /** Not by Files.walk, which fails when a file goes while it looks: the scheduler goes on. */

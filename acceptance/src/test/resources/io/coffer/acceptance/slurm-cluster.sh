@@ -5,7 +5,12 @@
 # /etc/hosts.
 #
 #   slurm-cluster.sh up DIR PORT     prints nothing; exit 0 when all nodes are idle
+#   slurm-cluster.sh kill DIR WHO     SIGKILL for WHO: controller, or the slurmd of n1, n2 or n3
+#   slurm-cluster.sh again DIR WHO    starts it again, in the namespaces that it was killed in
 #   slurm-cluster.sh down DIR
+#
+# While DIR/epilog.on exists, the epilog that docs/operations.md recommends is in force, and notes
+# in DIR/log/epilog what it found.
 #
 # Afterwards SLURM_CONF is DIR/slurm.conf and the socket of munged DIR/munge/munge.sock, on the
 # nodes too. nsenter -m -t $(cat DIR/run/slurmd.n1.pid) looks around on a node.
@@ -55,6 +60,37 @@ node() {
   exec slurmd -N "n$1" -f "$SLURM_CONF"
 }
 
+pid_of() {
+  if [ "$1" = controller ]; then cat "$dir/run/slurmctld.pid"; else cat "$dir/run/slurmd.$1.pid"; fi
+}
+
+kill_daemon() {
+  pid=$(pid_of "$1")
+  if [ "$1" != controller ]; then
+    # Somebody has to keep the namespaces, in which jobs may go on.
+    nsenter --mount --uts --target "$pid" -- sleep 3600 >/dev/null 2>&1 &
+    echo $! >"$dir/run/keeper.$1.pid"
+    while [ "$(readlink "/proc/$!/ns/uts")" != "$(readlink "/proc/$pid/ns/uts")" ]; do sleep 0.02; done
+    while [ "$(cat "/proc/$!/comm")" != sleep ]; do sleep 0.02; done
+  fi
+  kill -KILL "$pid"
+  for i in $(seq 100); do
+    kill -0 "$pid" 2>/dev/null || break
+    sleep 0.1
+  done
+}
+
+start_again() {
+  if [ "$1" = controller ]; then
+    slurmctld -f "$SLURM_CONF"
+  else
+    keeper=$(cat "$dir/run/keeper.$1.pid")
+    nsenter --mount --uts --target "$keeper" -- slurmd -N "$1" -f "$SLURM_CONF"
+    rm "$dir/run/keeper.$1.pid"
+    kill "$keeper"
+  fi
+}
+
 up() {
   port=$1
   mkdir -p "$dir"/log "$dir"/state "$dir"/run
@@ -96,6 +132,7 @@ MpiDefault=none
 ReturnToService=2
 KillWait=10
 MinJobAge=300
+Epilog=$dir/epilog
 OverTimeLimit=0
 SchedulerParameters=batch_sched_delay=0,sched_interval=1
 $(for i in $nodes; do
@@ -104,6 +141,17 @@ $(for i in $nodes; do
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE OverSubscribe=FORCE:4 State=UP
 EOF
   echo "CgroupPlugin=cgroup/v1" >"$dir/cgroup.conf"
+  cat >"$dir/epilog" <<EOF
+#!/bin/sh
+[ -e "$dir/epilog.on" ] || exit 0
+awk -v j="/job.\$SLURM_JOB_ID/" '\$3 ~ /^fuse\.(coffer|gocryptfs)/ && index(\$2 "/", j) {print \$2}' /proc/mounts |
+while read -r m; do
+  umount -l "\$m" && rmdir -p --ignore-fail-on-non-empty "\$m"
+  echo "\$SLURM_JOB_ID \$SLURMD_NODENAME \$m" >>"$dir/log/epilog"
+done
+exit 0
+EOF
+  chmod 755 "$dir/epilog"
   start_munged "$dir/munge"
   slurmctld -i -f "$SLURM_CONF"
   for i in $nodes; do
@@ -121,6 +169,8 @@ EOF
 case $1 in
   up) up "$3" ;;
   down) down ;;
+  kill) kill_daemon "$3" ;;
+  again) start_again "$3" ;;
   node) node "$3" ;;
   munged) node_munged "$3" ;;
 esac

@@ -25,10 +25,21 @@ public final class Processes {
 
   private Processes() {}
 
-  /** No core dump of this process, and nobody but root may trace it or read its memory. */
+  /**
+   * No core dump of this process, and nobody but root may trace it or read its memory.
+   *
+   * <p>A change of user, if only for file access, sets what PR_SET_DUMPABLE says to fs.suid_dumpable,
+   * and a limit of 0 does not keep the kernel from giving a dump to a program that core_pattern(5)
+   * names. A limit of one byte does, and no file is written with it either. Who has been given 0
+   * may not raise it without privileges, but then may not change the user.
+   */
   public static void forbidDumps() throws ErrnoException {
     SystemCall.call(Numbers.PRCTL, PR_SET_DUMPABLE, 0, 0, 0, 0, 0);
-    setLimit(RLIMIT_CORE, 0, 0);
+    try {
+      setLimit(RLIMIT_CORE, 1, 1);
+    } catch (ErrnoException e) {
+      setLimit(RLIMIT_CORE, 0, 0);
+    }
   }
 
   /**

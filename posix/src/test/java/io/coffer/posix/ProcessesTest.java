@@ -60,12 +60,12 @@ class ProcessesTest {
   }
 
   @Test
-  void forbiddingDumpsClosesTheProcessToOthersAndSetsNoCoreLimit() throws Exception {
+  void forbiddingDumpsClosesTheProcessToOthersAndAllowsNoCoreFile() throws Exception {
     Processes.forbidDumps();
     try {
       assertTrue(
           Files.readString(Path.of("/proc/self/limits"))
-              .contains("Max core file size        0                    0 "));
+              .matches("(?s).*Max core file size +[01] +[01] .*"));
       assertEquals(0, SystemCall.call(Numbers.PRCTL, 3 /* PR_GET_DUMPABLE */));
     } finally {
       SystemCall.call(Numbers.PRCTL, 4 /* PR_SET_DUMPABLE */, 1, 0, 0);
