@@ -146,24 +146,25 @@ final class SlurmEndings {
           default ->
               random.nextBoolean()
                   ? "sleep 600\n"
-                  : "srun --overlap bash -c 'cd $VIEW; while echo; do sleep 0.1; done >busy.$SLURM_PROCID'\n";
+                  : "srun --overlap bash -c 'cd $VIEW; while echo; do sleep 0.1; done"
+                        + " >busy.$SLURM_PROCID'\n";
         };
     String old =
         lastTicket.isEmpty()
             ? ""
             : """
-              for j in $SLURM_JOB_ID %s; do
-                COFFER_TICKET=%s SLURM_JOB_ID=$j timeout 60 $coffer job hold --at /tmp/old.$j
-                [ $? = 40 ] || echo old ticket works
-              done
-              """
+            for j in $SLURM_JOB_ID %s; do
+              COFFER_TICKET=%s SLURM_JOB_ID=$j timeout 60 $coffer job hold --at /tmp/old.$j
+              [ $? = 40 ] || echo old ticket works
+            done
+            """
                 .formatted(lastJob, lastTicket);
     return """
-        VIEW=$($coffer job mount) || exit 99
-        export VIEW
-        srun --overlap bash -c 'echo x >$VIEW/$SLURM_JOB_ID.$SLURM_PROCID' || exit 98
-        srun --overlap bash -c 'cat $VIEW/$SLURM_JOB_ID.[0-5] | grep -c x' | grep -c 6
-        """
+    VIEW=$($coffer job mount) || exit 99
+    export VIEW
+    srun --overlap bash -c 'echo x >$VIEW/$SLURM_JOB_ID.$SLURM_PROCID' || exit 98
+    srun --overlap bash -c 'cat $VIEW/$SLURM_JOB_ID.[0-5] | grep -c x' | grep -c 6
+    """
         + old
         + "echo working ${SLURM_RESTART_COUNT:-0}\n"
         + end;

@@ -63,18 +63,16 @@ final class SlurmGuides {
       throw new UncheckedIOException(e);
     }
     String job =
-        bash(
-                environment
-                    + "\nsbatch --parsable --nodes=1 --ntasks=1 --output="
-                    + cluster.path("out.%j")
-                    + " "
-                    + name
-                    + ".sh")
+        bash(environment
+                + "\nsbatch --parsable --nodes=1 --ntasks=1 --output="
+                + cluster.path("out.%j")
+                + " "
+                + name
+                + ".sh")
             .strip();
     assertEquals("COMPLETED", cluster.awaitEnd(job), () -> cluster.output(job));
     assertTrue(
-        Mounted.waitUntil(
-            Duration.ofSeconds(30), () -> cluster.processes(job).isEmpty()),
+        Mounted.waitUntil(Duration.ofSeconds(30), () -> cluster.processes(job).isEmpty()),
         () -> "left of " + name + ": " + cluster.processes(job));
     return cluster.output(job);
   }
@@ -144,8 +142,7 @@ final class SlurmGuides {
 
   /** A script that unmounts by a trap; a later step of the same node sees the view. */
   void unmountedByTrap() {
-    bash(
-        "mkdir cipher && gocryptfs -init -scryptn 10 -q -extpass 'printf %s top-secret' cipher");
+    bash("mkdir cipher && gocryptfs -init -scryptn 10 -q -extpass 'printf %s top-secret' cipher");
     String said =
         job(
             "trap",

@@ -28,10 +28,10 @@ public final class Processes {
   /**
    * No core dump of this process, and nobody but root may trace it or read its memory.
    *
-   * <p>A change of user, if only for file access, sets what PR_SET_DUMPABLE says to fs.suid_dumpable,
-   * and a limit of 0 does not keep the kernel from giving a dump to a program that core_pattern(5)
-   * names. A limit of one byte does, and no file is written with it either. Who has been given 0
-   * may not raise it without privileges, but then may not change the user.
+   * <p>A change of user, if only for file access, sets what PR_SET_DUMPABLE says to
+   * fs.suid_dumpable, and a limit of 0 does not keep the kernel from giving a dump to a program
+   * that core_pattern(5) names. A limit of one byte does, and no file is written with it either.
+   * Who has been given 0 may not raise it without privileges, but then may not change the user.
    */
   public static void forbidDumps() throws ErrnoException {
     SystemCall.call(Numbers.PRCTL, PR_SET_DUMPABLE, 0, 0, 0, 0, 0);
