@@ -147,7 +147,7 @@ final class SlurmEndings {
               random.nextBoolean()
                   ? "sleep 600\n"
                   : "srun --overlap bash -c 'cd $VIEW; while echo; do sleep 0.1; done"
-                        + " >busy.$SLURM_PROCID'\n";
+                      + " >busy.$SLURM_PROCID'\n";
         };
     String old =
         lastTicket.isEmpty()
@@ -179,7 +179,8 @@ final class SlurmEndings {
         cluster.in(Command.of("scontrol", "requeue", job)).ok();
         // Slurm would wait for two minutes, and only takes another time once it has cleaned up. It
         // refuses a run that starts in the same second in which the last one was ended.
-        Command now = cluster.in(Command.of("scontrol", "update", "JobId=" + job, "StartTime=now+2"));
+        Command now =
+            cluster.in(Command.of("scontrol", "update", "JobId=" + job, "StartTime=now+2"));
         assertTrue(
             Mounted.waitUntil(
                 Duration.ofSeconds(90),
