@@ -8,6 +8,7 @@ import io.coffer.keys.VolumeException;
 import java.io.EOFException;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.HexFormat;
@@ -38,6 +39,9 @@ import tools.jackson.core.JsonGenerator;
     })
 final class InspectCommand extends BaseCommand {
   private static final int DIRECTORY_IV_BYTES = 16;
+
+  /** The record of who has the volume open; named like the file of a long name. */
+  private static final String LEASE = "gocryptfs.longname.coffer-lock.name";
 
   @Option(
       names = "--content-cipher",
@@ -87,7 +91,7 @@ final class InspectCommand extends BaseCommand {
       throw new CommandException(
           ExitCode.OTHER,
           file
-              + (Files.exists(file)
+              + (Files.exists(file, LinkOption.NOFOLLOW_LINKS)
                   ? " is not a file: only the contents of files can be inspected"
                   : " does not exist"));
     }
@@ -97,7 +101,9 @@ final class InspectCommand extends BaseCommand {
       throw new CommandException(
           ExitCode.USAGE,
           file + " is the configuration of a volume",
-          "coffer info --config " + Shell.quote(file.toString()) + " .");
+          name.equals(GocryptfsConfig.FILE_NAME)
+              ? "coffer info " + Shell.quote(String.valueOf(file.toAbsolutePath().getParent()))
+              : "coffer info --config " + Shell.quote(file.toString()) + " .");
     }
     try {
       inspect(name);
@@ -113,7 +119,7 @@ final class InspectCommand extends BaseCommand {
     HexFormat hex = HexFormat.of();
     if (name.equals("gocryptfs.diriv")) {
       byte[] iv = StoredFile.header(file);
-      ui.out().println("Directory IV: " + hex.formatHex(iv));
+      print("directoryIv", "Directory IV", hex.formatHex(iv));
       if (iv.length != DIRECTORY_IV_BYTES) {
         throw new CommandException(
             ExitCode.OTHER,
@@ -123,12 +129,20 @@ final class InspectCommand extends BaseCommand {
       return;
     }
     if (name.startsWith("gocryptfs.longname.") && name.endsWith(".name")) {
-      ui.out().println("Full stored name: " + Files.readString(file));
+      boolean isLease = name.equals(LEASE);
+      print(
+          isLease ? "lease" : "fullStoredName",
+          isLease ? "Who has the volume open" : "Full stored name",
+          Files.readString(file).strip());
       return;
     }
     byte[] header = StoredFile.header(file);
     if (header.length == 0) {
-      ui.out().println("An empty file.");
+      if (json) {
+        printEmptyJson();
+      } else {
+        ui.out().println("An empty file.");
+      }
       return;
     }
     if (header.length < StoredFile.HEADER_BYTES) {
@@ -170,6 +184,35 @@ final class InspectCommand extends BaseCommand {
                   block.hole() ? "a hole" : "nonce " + block.nonce() + ", tag " + block.tag());
         });
     ui.out().printf("Plain size: %d bytes, stored size: %d%n", plain[0], Files.size(file));
+  }
+
+  /** One value, all that such a file holds. */
+  private void print(String property, String label, String value) throws IOException {
+    if (!json) {
+      ui.out().println(label + ": " + value);
+      return;
+    }
+    try (JsonGenerator g = Json.generator(ui.out())) {
+      g.writeStartObject();
+      g.writeStringProperty("format", "gocryptfs");
+      g.writeStringProperty(property, value);
+      g.writeEndObject();
+    }
+    ui.out().println();
+  }
+
+  /** An empty file has no header, and so neither a version nor an ID. */
+  private void printEmptyJson() throws IOException {
+    try (JsonGenerator g = Json.generator(ui.out())) {
+      g.writeStartObject();
+      g.writeStringProperty("format", "gocryptfs");
+      g.writeArrayPropertyStart("blocks");
+      g.writeEndArray();
+      g.writeNumberProperty("plainSize", 0);
+      g.writeNumberProperty("storedSize", 0);
+      g.writeEndObject();
+    }
+    ui.out().println();
   }
 
   private void printJson(int version, String fileId, GocryptfsCipher used) throws IOException {

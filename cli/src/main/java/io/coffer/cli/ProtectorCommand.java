@@ -339,6 +339,16 @@ final class ProtectorCommand extends BaseCommand {
     FscryptVolume before = volume.keys();
     Protector protector = chosen(before);
     boolean recovery = protector.kind() == ProtectorKind.RECOVERY;
+    if (protector.kind() == ProtectorKind.KEY_FILE
+        && (present.keyFile() == null || newKeyFile == null)) {
+      throw new CommandException(
+          ExitCode.USAGE,
+          protector.name() + " is a key file: both the present and the new one are needed",
+          "coffer protector change --key-file OLD --new-key-file NEW "
+              + Shell.quote(directory.toString())
+              + " "
+              + Shell.quote(protector.name()));
+    }
     try (ProtectorSecret old = present.secret("Present password: ", ui);
         ProtectorSecret fresh =
             recovery ? ProtectorSecret.newRecovery() : newSecret(protector.kind(), false)) {

@@ -187,6 +187,17 @@ class PolicyCommandsTest {
     ok("unlock", "--password-file", hers, own);
     assertEquals("her text", Files.readString(own.resolve("file")));
 
+    Run without = Run.coffer("protector", "change", volume, "job");
+    assertEquals(1, without.exitCode());
+    assertTrue(without.err().contains("--key-file OLD --new-key-file NEW"), without.err());
+    Path newRaw = Files.write(temporary.resolve("new-raw"), SecureRandom.getSeed(32));
+    ok("protector", "change", "--key-file", raw, "--new-key-file", newRaw, volume, "job");
+    Run.coffer("unlock", "--key-file", raw, tree);
+    assertFalse(Files.exists(tree.resolve("file")));
+    ok("unlock", "--key-file", newRaw, tree);
+    assertTrue(Files.exists(tree.resolve("file")));
+    ok("lock", tree);
+
     // Where the view is, too.
     ok(
         "protector",

@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
@@ -276,6 +277,42 @@ class VolumeCommandsTest {
       assertEquals(0, run.exitCode());
       assertTrue(run.out().contains("(blocks as XChaCha20-Poly1305)"), run.out());
       assertTrue(run.out().contains("Plain size: 5000 bytes, stored size: 5098"), run.out());
+    }
+
+    @Test
+    @DisplayName("prints JSON, and nothing else, of everything that a volume holds")
+    void printsJsonOfEverything() throws IOException {
+      init();
+      Path plain = Files.createDirectory(area.resolve("plain"));
+      Files.write(plain.resolve("file"), new byte[5000]);
+      Files.createFile(plain.resolve("empty"));
+      Files.createFile(plain.resolve("n".repeat(230)));
+      Files.createSymbolicLink(plain.resolve("link"), Path.of("file"));
+      Run.cofferWithInput("secret\n", "encrypt", plain, volume);
+      List<Path> stored;
+      try (Stream<Path> entries = Files.list(volume)) {
+        stored =
+            entries
+                .filter(each -> !String.valueOf(each.getFileName()).equals("gocryptfs.conf"))
+                .toList();
+      }
+      var all = new StringBuilder();
+      for (Path each : stored) {
+        Run run = Run.coffer("inspect", "--json", each);
+        if (Files.isSymbolicLink(each)) {
+          assertEquals(11, run.exitCode());
+          assertTrue(run.err().contains("is not a file"), run.err());
+        } else {
+          assertEquals(0, run.exitCode(), run.err());
+          String out = run.out().strip();
+          assertTrue(out.startsWith("{\"format\":\"gocryptfs\",") && out.endsWith("}"), out);
+          all.append(out);
+        }
+      }
+      for (String each :
+          List.of("\"directoryIv\":", "\"fullStoredName\":", "\"plainSize\":0,", ":5000,")) {
+        assertTrue(all.toString().contains(each), each + " in " + all);
+      }
     }
 
     private long size(Path file) {

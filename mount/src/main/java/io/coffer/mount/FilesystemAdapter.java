@@ -467,12 +467,17 @@ final class FilesystemAdapter implements Filesystem, PolicyFilesystem.Cache {
     }
   }
 
-  /** All data that the kernel held back has come. */
-  private void dataIsHere(long id, long handle) throws ErrnoException {
+  /**
+   * All data that the kernel held back has come.
+   *
+   * @return the status of the file if it is known by that
+   */
+  private @Nullable FileStatus dataIsHere(long id, long handle) throws ErrnoException {
     Timestamp modified = heldBack.takeTime(id);
-    if (modified != null) {
-      files.setAttributes(id, handle, new AttributeChanges(null, null, null, null, null, modified));
-    }
+    return modified == null
+        ? null
+        : files.setAttributes(
+            id, handle, new AttributeChanges(null, null, null, null, null, modified));
   }
 
   private void dropPrivileges(long id, long handle) throws ErrnoException {
@@ -484,10 +489,10 @@ final class FilesystemAdapter implements Filesystem, PolicyFilesystem.Cache {
 
   @Override
   public void flush(Caller caller, long id, long handle, long lockOwner) throws ErrnoException {
-    dataIsHere(id, handle);
+    FileStatus known = dataIsHere(id, handle);
     files.flush(handle, lockOwner);
     if (stamps.isWriter(handle)) {
-      stamps.agreed(id, files.status(id, handle));
+      stamps.agreed(id, known == null ? files.status(id, handle) : known);
     }
   }
 

@@ -13,6 +13,7 @@ import io.coffer.posix.Errno;
 import io.coffer.posix.ErrnoException;
 import io.coffer.posix.Flags;
 import io.coffer.posix.Linux;
+import io.coffer.posix.SystemCall;
 import io.coffer.vfs.EncryptedFilesystem;
 import io.coffer.vfs.PolicyFilesystem;
 import java.io.IOException;
@@ -325,6 +326,29 @@ class PeersTreesTest extends MountedTree {
       Linux.close(again);
     }
   }
+
+  @Test
+  @DisplayName("do not tell where in the store their data lie (FIEMAP), only holes (sanity-sec 56)")
+  void noFiemap() throws Exception {
+    Path path = tree.resolve("file");
+    try (var file = new RandomAccessFile(path.toFile(), "rw")) {
+      file.seek(1 << 20);
+      file.write(random(10));
+    }
+    int descriptor = open(path);
+    try (Arena arena = Arena.ofConfined()) {
+      long request = arena.allocate(4096).address();
+      boolean arm = System.getProperty("os.arch").equals("aarch64");
+      assertErrno(
+          Errno.EOPNOTSUPP,
+          () -> SystemCall.call(arm ? 29 : 16, descriptor, FS_IOC_FIEMAP, request, 0));
+      assertEquals(1 << 20, Linux.seek(descriptor, 0, Flags.SEEK_DATA));
+    } finally {
+      Linux.close(descriptor);
+    }
+  }
+
+  private static final long FS_IOC_FIEMAP = 0xC020660BL;
 
   private static byte[] value(int descriptor) throws ErrnoException {
     byte[] value = Linux.getXattr(descriptor, ascii("user.own"));

@@ -43,6 +43,7 @@ final class Numbers {
   static final int GETTID = number(186, 178);
   static final int GETUID = number(102, 174);
   static final int GETXATTR = number(191, 8);
+  static final int GETXATTRAT = number(464, 464);
   static final int IOCTL = number(16, 29);
   static final int KILL = number(62, 129);
   static final int LGETXATTR = number(192, 9);

@@ -55,13 +55,14 @@ final class LocalDirectory implements StoreDirectory {
         Linux.open(descriptor, checked(name), flags | Flags.O_NOFOLLOW | Flags.O_NONBLOCK, mode);
     try {
       boolean madeHere = (flags & (Flags.O_CREAT | Flags.O_EXCL)) == (Flags.O_CREAT | Flags.O_EXCL);
+      FileStatus status = null;
       if (!madeHere) {
-        FileStatus status = Linux.status(opened);
+        status = Linux.status(opened);
         if (!status.isRegular()) {
           throw new ErrnoException(status.isDirectory() ? Errno.EISDIR : Errno.ENXIO);
         }
       }
-      LocalFile file = new LocalFile(opened);
+      LocalFile file = new LocalFile(opened, status);
       opened = -1;
       return file;
     } finally {

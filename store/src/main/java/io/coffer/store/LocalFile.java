@@ -14,9 +14,18 @@ final class LocalFile implements StoreFile {
   private static final int LONGEST_PAUSE_MILLIS = 16;
 
   private final int descriptor;
+  private final @Nullable FileStatus first;
 
   LocalFile(int descriptor) {
+    this(descriptor, null);
+  }
+
+  /**
+   * @param first its status, if it is known
+   */
+  LocalFile(int descriptor, @Nullable FileStatus first) {
     this.descriptor = descriptor;
+    this.first = first;
   }
 
   @Override
@@ -58,6 +67,11 @@ final class LocalFile implements StoreFile {
   @Override
   public FileStatus status() throws ErrnoException {
     return Linux.status(descriptor);
+  }
+
+  @Override
+  public FileStatus firstStatus() throws ErrnoException {
+    return first == null ? status() : first;
   }
 
   @Override

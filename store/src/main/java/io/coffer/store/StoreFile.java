@@ -30,6 +30,11 @@ public interface StoreFile extends AutoCloseable {
 
   FileStatus status() throws ErrnoException;
 
+  /** A status from when it was opened, or from now: good for what never changes. */
+  default FileStatus firstStatus() throws ErrnoException {
+    return status();
+  }
+
   /**
    * What is read next comes from the store, and not from what this node remembers of it: for stores
    * whose caches lag behind the locks of other nodes.

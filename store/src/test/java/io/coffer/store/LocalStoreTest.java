@@ -305,6 +305,9 @@ class LocalStoreTest {
             () -> root.setXattr(name(entry), name("user.b"), name("x"), Flags.XATTR_REPLACE));
         root.setXattr(name(entry), name("user.a"), new byte[0], Flags.XATTR_REPLACE);
         assertArrayEquals(new byte[0], root.getXattr(name(entry), name("user.a")));
+        byte[] large = name("large".repeat(500));
+        root.setXattr(name(entry), name("user.a"), large, 0);
+        assertArrayEquals(large, root.getXattr(name(entry), name("user.a")));
         assertTrue(new String(root.listXattrs(name(entry)), UTF_8).contains("user.a\0"));
         root.removeXattr(name(entry), name("user.a"));
         assertErrno(Errno.ENODATA, () -> root.removeXattr(name(entry), name("user.a")));
@@ -312,6 +315,8 @@ class LocalStoreTest {
       try (var file = root.openFile(name("f"), Flags.O_RDWR, 0)) {
         file.setXattr(name("user.a"), name("v"), 0);
         assertArrayEquals(name("v"), file.getXattr(name("user.a")));
+        file.setXattr(name("user.a"), name("v".repeat(2500)), 0);
+        assertArrayEquals(name("v".repeat(2500)), file.getXattr(name("user.a")));
         assertNull(file.getXattr(name("user.b")));
         assertTrue(new String(file.listXattrs(), UTF_8).contains("user.a\0"));
         file.removeXattr(name("user.a"));

@@ -334,7 +334,10 @@ public final class EncryptedFilesystem implements VirtualFilesystem, PathTransla
 
   /** Finds out how the file's contents are stored, and that they may be looked at. */
   private FileContents useContents(FileState state, StoreFile stored) throws ErrnoException {
-    FileContents contents = volume.encryption.contents(state, stored);
+    return useContents(state, volume.encryption.contents(state, stored));
+  }
+
+  private static FileContents useContents(FileState state, FileContents contents) {
     if (state.knownContents() == null) {
       state.setContents(contents);
     }
@@ -364,7 +367,7 @@ public final class EncryptedFilesystem implements VirtualFilesystem, PathTransla
             StoreFile opened = openReadable(directory, name, flags);
             boolean right = false;
             try {
-              right = inode.is(opened.status());
+              right = inode.is(opened.firstStatus());
               if (right && volume.weakCache) {
                 opened.forgetCached(0, 0); // what others closed must be seen now
               }
@@ -463,7 +466,8 @@ public final class EncryptedFilesystem implements VirtualFilesystem, PathTransla
     }
     boolean usable = false;
     try {
-      useContents(state, made.file());
+      boolean untouched = volume.opens() == made.opensBefore() + 1;
+      useContents(state, volume.encryption.contents(state, made.made(), untouched));
       usable = true;
     } finally {
       if (!usable) {

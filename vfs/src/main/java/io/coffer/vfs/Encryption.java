@@ -2,6 +2,7 @@ package io.coffer.vfs;
 
 import io.coffer.format.FormatException;
 import io.coffer.format.NameCodec;
+import io.coffer.format.fscrypt.FscryptContext;
 import io.coffer.posix.ErrnoException;
 import io.coffer.posix.FileStatus;
 import io.coffer.store.StoreDirectory;
@@ -17,6 +18,14 @@ interface Encryption {
   interface AttributeReader {
     byte @Nullable [] get(byte[] attribute) throws ErrnoException;
   }
+
+  /**
+   * A regular file of the store, open.
+   *
+   * @param context of a file that was made with it just now; null if there is none, or if the file
+   *     may have been there before
+   */
+  record Made(StoreFile file, @Nullable FscryptContext context) {}
 
   /** Name of the file in each directory that keeps its context; null if there is none. */
   byte @Nullable [] directoryContextName();
@@ -60,12 +69,11 @@ interface Encryption {
    *
    * @param flags for the store, O_CREAT among them
    */
-  StoreFile create(DirectoryCache.Ref directory, byte[] storedName, int flags, int mode)
+  Made create(DirectoryCache.Ref directory, byte[] storedName, int flags, int mode)
       throws ErrnoException;
 
   /** A file without a name, with all that belongs to it. */
-  StoreFile createTemporary(DirectoryCache.Ref directory, int flags, int mode)
-      throws ErrnoException;
+  Made createTemporary(DirectoryCache.Ref directory, int flags, int mode) throws ErrnoException;
 
   /** The stored form of a symbolic link's target in a directory. */
   byte[] sealTarget(DirectoryCache.Ref directory, byte[] target) throws ErrnoException;
@@ -82,4 +90,12 @@ interface Encryption {
    * @throws ErrnoException ENOKEY, or EIO or EPERM if it does not belong where it is
    */
   FileContents contents(FileState state, StoreFile file) throws ErrnoException;
+
+  /**
+   * {@link #contents(FileState, StoreFile)} of a file that was just made: what was written with it
+   * is not read again.
+   *
+   * @param untouched nobody can have opened it since, so that it is empty
+   */
+  FileContents contents(FileState state, Made made, boolean untouched) throws ErrnoException;
 }

@@ -162,8 +162,16 @@ final class Namespace {
     T make(StoreDirectory directory, byte[] name) throws ErrnoException;
   }
 
-  /** A file that was made, with its handle of the store. */
-  record CreatedFile(Entry entry, StoreFile file) {}
+  /**
+   * A file that was made, with its handle of the store.
+   *
+   * @param opensBefore {@link Volume#opens} before it could be found
+   */
+  record CreatedFile(Entry entry, Encryption.Made made, long opensBefore) {
+    StoreFile file() {
+      return made.file();
+    }
+  }
 
   private <T> T make(DirectoryCache.Ref directory, StoredName name, Maker<T> maker)
       throws ErrnoException {
@@ -208,7 +216,7 @@ final class Namespace {
             if ((mode & FileStatus.TYPE_MASK) == FileStatus.TYPE_REGULAR) {
               int flags = Flags.O_RDWR | Flags.O_CREAT | Flags.O_EXCL;
               int permissions = mode & Flags.PERMISSIONS;
-              volume.encryption.create(directory, as, flags, permissions).close();
+              volume.encryption.create(directory, as, flags, permissions).file().close();
             } else {
               at.makeNode(as, mode, device);
             }
@@ -252,7 +260,9 @@ final class Namespace {
           directory,
           stored,
           (at, as) -> {
-            StoreFile file = volume.encryption.create(directory, as, flags, mode);
+            long opens = volume.opens();
+            Encryption.Made made = volume.encryption.create(directory, as, flags, mode);
+            StoreFile file = made.file();
             boolean known = false;
             try {
               long moves = table.moves();
@@ -261,7 +271,8 @@ final class Namespace {
               known = true;
               return new CreatedFile(
                   new Entry(inode.id(), 0, volume.plainFileStatus(inode, status, file::getXattr)),
-                  file);
+                  made,
+                  opens);
             } finally {
               if (!known) {
                 file.close();
@@ -276,14 +287,18 @@ final class Namespace {
     volume.checkWritable();
     try (DirectoryCache.Ref directory = cache.acquire(parent)) {
       volume.encryption.checkAddition(directory);
-      StoreFile file = volume.encryption.createTemporary(directory, flags, mode);
+      long opens = volume.opens();
+      Encryption.Made made = volume.encryption.createTemporary(directory, flags, mode);
+      StoreFile file = made.file();
       boolean known = false;
       try {
         FileStatus status = file.status();
         Inode inode = table.learnUnnamed(status);
         known = true;
         return new CreatedFile(
-            new Entry(inode.id(), 0, volume.plainFileStatus(inode, status, file::getXattr)), file);
+            new Entry(inode.id(), 0, volume.plainFileStatus(inode, status, file::getXattr)),
+            made,
+            opens);
       } finally {
         if (!known) {
           file.close();

@@ -2,7 +2,6 @@ package io.coffer.vfs;
 
 import io.coffer.format.FormatException;
 import io.coffer.format.NameCodec;
-import io.coffer.format.fscrypt.FscryptContents;
 import io.coffer.format.fscrypt.FscryptContext;
 import io.coffer.format.fscrypt.FscryptMasterKey;
 import io.coffer.format.fscrypt.FscryptNoKeyName;
@@ -352,29 +351,30 @@ final class PolicyEncryption implements Encryption {
   }
 
   @Override
-  public StoreFile create(DirectoryCache.Ref directory, byte[] storedName, int flags, int mode)
+  public Made create(DirectoryCache.Ref directory, byte[] storedName, int flags, int mode)
       throws ErrnoException {
     FscryptContext context = tree(directory).context();
     StoreDirectory at = directory.directory;
     if (context == null) {
-      return volume.cache.withDescriptors(() -> at.openFile(storedName, flags, mode));
+      return new Made(
+          volume.cache.withDescriptors(() -> at.openFile(storedName, flags, mode)), null);
     }
     boolean exclusive = (flags & Flags.O_EXCL) != 0;
     while (true) {
       if (!exclusive) {
         try {
           int existing = flags & ~Flags.O_CREAT;
-          return volume.cache.withDescriptors(() -> at.openFile(storedName, existing, 0));
+          return new Made(
+              volume.cache.withDescriptors(() -> at.openFile(storedName, existing, 0)), null);
         } catch (ErrnoException e) {
           if (e.errno() != Errno.ENOENT) {
             throw e;
           }
         }
-      } else if (Names.exists(at, storedName)) {
-        throw new ErrnoException(Errno.EEXIST);
       }
       try {
-        return make(at, storedName, context, mode);
+        FscryptContext child = context.child();
+        return new Made(make(at, storedName, child, mode), child);
       } catch (ErrnoException e) {
         if (e.errno() != Errno.EEXIST || exclusive) {
           throw e;
@@ -384,6 +384,11 @@ final class PolicyEncryption implements Encryption {
     }
   }
 
+  /**
+   * Makes a file; EEXIST if there is one of that name.
+   *
+   * @param context the file's own
+   */
   private StoreFile make(StoreDirectory at, byte[] name, FscryptContext context, int mode)
       throws ErrnoException {
     StoreFile file;
@@ -447,7 +452,7 @@ final class PolicyEncryption implements Encryption {
       throws ErrnoException {
     boolean done = false;
     try {
-      file.setXattr(FscryptAttributes.CONTEXT, FscryptStoredAttributes.context(context.child()), 0);
+      file.setXattr(FscryptAttributes.CONTEXT, FscryptStoredAttributes.context(context), 0);
       file.setXattr(FscryptAttributes.SIZE, FscryptStoredAttributes.size(0), 0);
       if ((mode & 0600) != 0600) {
         // Everything else is as the store made it: an inherited group, an inherited ACL.
@@ -464,15 +469,17 @@ final class PolicyEncryption implements Encryption {
   }
 
   @Override
-  public StoreFile createTemporary(DirectoryCache.Ref directory, int flags, int mode)
+  public Made createTemporary(DirectoryCache.Ref directory, int flags, int mode)
       throws ErrnoException {
     FscryptContext context = tree(directory).context();
     if (context == null) {
-      return volume.cache.withDescriptors(() -> directory.directory.openTemporary(flags, mode));
+      return new Made(
+          volume.cache.withDescriptors(() -> directory.directory.openTemporary(flags, mode)), null);
     }
     StoreFile file =
         volume.cache.withDescriptors(() -> directory.directory.openTemporary(flags, mode | 0600));
-    return withAttributes(file, context, mode);
+    FscryptContext child = context.child();
+    return new Made(withAttributes(file, child, mode), child);
   }
 
   // Symbolic links.
@@ -513,6 +520,9 @@ final class PolicyEncryption implements Encryption {
 
   @Override
   public long plainSize(FileStatus stored, AttributeReader attributes) throws ErrnoException {
+    if (stored.size() == 0) {
+      return 0; // a file is never longer than what is stored of it
+    }
     long size = FscryptStoredAttributes.size(attributes.get(FscryptAttributes.SIZE));
     return size < 0 ? stored.size() : size;
   }
@@ -537,32 +547,59 @@ final class PolicyEncryption implements Encryption {
     }
     FscryptMasterKey key = key(context);
     synchronized (state) {
-      if (state.knownContents() instanceof UnitContents known
-          && known.isUsable()
-          && known.context().equals(context)) {
-        known.check(file);
-        return known;
+      UnitContents before = state.knownContents() instanceof UnitContents known ? known : null;
+      if (before != null && before.isUsable() && before.context().equals(context)) {
+        before.check(file);
+        return before;
       }
-      FscryptContents cipher = key.contents(context);
-      var fresh =
-          new UnitContents(
-              context,
-              cipher,
-              volume.options.shared(),
-              (place, fault) -> tell(inode, place, fault));
+      UnitContents fresh = unitContents(inode, context, key, before);
       boolean sound = false;
       try {
-        fresh.checkFirst(file);
+        if (before == null) {
+          fresh.checkFirst(file);
+        } else {
+          fresh.check(file);
+        }
         sound = true;
         // At once, so that nobody makes another whose size is not the one that is written.
         state.setContents(fresh);
         return fresh;
       } finally {
         if (!sound) {
-          cipher.close();
+          fresh.close();
         }
       }
     }
+  }
+
+  private UnitContents unitContents(
+      Inode inode, FscryptContext context, FscryptMasterKey key, @Nullable UnitContents before) {
+    return new UnitContents(
+        context,
+        key.contents(context),
+        before,
+        volume.options.shared(),
+        (place, fault) -> tell(inode, place, fault));
+  }
+
+  @Override
+  public FileContents contents(FileState state, Made made, boolean untouched)
+      throws ErrnoException {
+    FscryptContext context = made.context();
+    if (context != null) {
+      FscryptMasterKey key = key(context);
+      synchronized (state) {
+        if (state.knownContents() == null) {
+          UnitContents fresh = unitContents(state.inode, context, key, null);
+          if (untouched) {
+            fresh.isNew();
+          }
+          state.setContents(fresh);
+          return fresh;
+        }
+      }
+    }
+    return contents(state, made.file());
   }
 
   private void tell(Inode inode, long place, String fault) {

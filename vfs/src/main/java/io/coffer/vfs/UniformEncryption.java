@@ -151,15 +151,17 @@ final class UniformEncryption implements Encryption {
   }
 
   @Override
-  public StoreFile create(DirectoryCache.Ref directory, byte[] storedName, int flags, int mode)
+  public Made create(DirectoryCache.Ref directory, byte[] storedName, int flags, int mode)
       throws ErrnoException {
-    return cache.withDescriptors(() -> directory.directory.openFile(storedName, flags, mode));
+    return new Made(
+        cache.withDescriptors(() -> directory.directory.openFile(storedName, flags, mode)), null);
   }
 
   @Override
-  public StoreFile createTemporary(DirectoryCache.Ref directory, int flags, int mode)
+  public Made createTemporary(DirectoryCache.Ref directory, int flags, int mode)
       throws ErrnoException {
-    return cache.withDescriptors(() -> directory.directory.openTemporary(flags, mode));
+    return new Made(
+        cache.withDescriptors(() -> directory.directory.openTemporary(flags, mode)), null);
   }
 
   @Override
@@ -179,6 +181,11 @@ final class UniformEncryption implements Encryption {
 
   @Override
   public FileContents contents(FileState state, StoreFile file) {
+    return contents;
+  }
+
+  @Override
+  public FileContents contents(FileState state, Made made, boolean untouched) {
     return contents;
   }
 }

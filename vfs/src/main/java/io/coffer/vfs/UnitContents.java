@@ -7,6 +7,7 @@ import io.coffer.format.fscrypt.FscryptContext;
 import io.coffer.format.fscrypt.FscryptStoredAttributes;
 import io.coffer.posix.Errno;
 import io.coffer.posix.ErrnoException;
+import io.coffer.posix.FileStatus;
 import io.coffer.posix.Flags;
 import io.coffer.store.LockType;
 import io.coffer.store.StoreFile;
@@ -47,22 +48,38 @@ final class UnitContents implements FileContents {
   /** The key is about to be taken away: only what others have accepted already is written. */
   private volatile boolean ending;
 
-  /** Real size as this process knows it; guarded by {@link FileState#content}. */
-  private volatile long knownSize = FileState.UNKNOWN;
-
   /**
-   * What lies in the store beyond {@link #knownSize} is zero or a hole, as far as this process made
-   * it. Guarded by {@link FileState#content}, held exclusively.
+   * What this process knows of the file's end, shared by all objects that ever stand for the open
+   * file: where a tree is locked and unlocked at once, what the old one still writes must not be
+   * unknown to the new one. Guarded by {@link FileState#content}.
    */
-  private boolean cleanBeyond;
+  private static final class Extent {
+    /** The real size, or {@link FileState#UNKNOWN}. */
+    volatile long size = FileState.UNKNOWN;
+
+    /** What lies in the store beyond {@link #size} is zero or a hole, as far as we made it. */
+    boolean clean;
+  }
+
+  private final Extent extent;
 
   /** Tells of damage in the file, once for each place. */
   interface DamageReport {
     void tell(long place, String fault);
   }
 
+  /**
+   * Opens the contents of a file.
+   *
+   * @param before what stood for the file until now, while it was open; null if nothing did
+   */
   UnitContents(
-      FscryptContext context, FscryptContents cipher, boolean shared, DamageReport damage) {
+      FscryptContext context,
+      FscryptContents cipher,
+      @Nullable UnitContents before,
+      boolean shared,
+      DamageReport damage) {
+    this.extent = before == null ? new Extent() : before.extent;
     this.context = context;
     this.cipher = cipher;
     this.shared = shared;
@@ -137,11 +154,20 @@ final class UnitContents implements FileContents {
    *     nothing of the format
    */
   private long readSize(StoreFile file) throws ErrnoException {
+    return readSize(file, null);
+  }
+
+  /**
+   * {@link #readSize(StoreFile)}.
+   *
+   * @param known a status that may be older than the attribute: good if the two fit
+   */
+  private long readSize(StoreFile file, @Nullable FileStatus known) throws ErrnoException {
     String fault = "";
     for (int i = 0; i < TRIES; i++) {
       // Another node may be between the two: then the second look finds them agreed.
       long size = FscryptStoredAttributes.size(FscryptAttributes.get(file, FscryptAttributes.SIZE));
-      long stored = file.status().size();
+      long stored = (i == 0 && known != null ? known : file.status()).size();
       if (size < 0) {
         fault = "its attribute with the real size is missing or damaged";
       } else if (stored % unit != 0) {
@@ -174,29 +200,35 @@ final class UnitContents implements FileContents {
 
   /** {@link #check}, before anybody else can use this object: what was read stays known. */
   void checkFirst(StoreFile file) throws ErrnoException {
-    long size = readSize(file);
-    knownSize = shared ? FileState.UNKNOWN : size;
+    long size = readSize(file, file.firstStatus());
+    extent.size = shared ? FileState.UNKNOWN : size;
+  }
+
+  /** The file was just made, before anybody else can use it: nothing is stored of it. */
+  void isNew() {
+    extent.size = shared ? FileState.UNKNOWN : 0;
+    extent.clean = !shared;
   }
 
   @Override
   public long knownSize() {
-    return shared ? FileState.UNKNOWN : knownSize;
+    return shared ? FileState.UNKNOWN : extent.size;
   }
 
   /** What was known of the file is asked for again; contents held exclusively. */
   private long refreshSize(StoreFile file) throws ErrnoException {
     long size = readSize(file);
-    if (size != knownSize) {
-      cleanBeyond = false;
-      knownSize = size;
+    if (size != extent.size) {
+      extent.clean = false;
+      extent.size = size;
     }
     return size;
   }
 
   private void writeSize(StoreFile file, long size) throws ErrnoException {
-    knownSize = FileState.UNKNOWN;
+    extent.size = FileState.UNKNOWN;
     FscryptAttributes.set(file, FscryptAttributes.SIZE, FscryptStoredAttributes.size(size));
-    knownSize = size;
+    extent.size = size;
   }
 
   // Reading.
@@ -232,8 +264,8 @@ final class UnitContents implements FileContents {
   private int readLocked(StoreFile file, long offset, MemorySegment to, long position, int length)
       throws ErrnoException {
     checkUsable();
-    long size = knownSize;
-    if (size < 0 || offset + length > size) {
+    long size = extent.size;
+    if (size < 0) {
       size = readSize(file);
     }
     if (offset >= size) {
@@ -260,8 +292,8 @@ final class UnitContents implements FileContents {
       return null;
     }
     FileLocks.Held held = FileLocks.hold(file, type, range);
-    knownSize = FileState.UNKNOWN;
-    cleanBeyond = false;
+    extent.size = FileState.UNKNOWN;
+    extent.clean = false;
     return held;
   }
 
@@ -339,8 +371,8 @@ final class UnitContents implements FileContents {
   private int writeLocked(
       StoreFile file, long offset, MemorySegment from, long position, int length)
       throws ErrnoException {
-    long size = knownSize;
-    if (size < 0 || offset == AT_END || offset + length > size) {
+    long size = extent.size;
+    if (size < 0) {
       size = refreshSize(file);
     }
     long at = offset == AT_END ? size : offset;
@@ -465,7 +497,7 @@ final class UnitContents implements FileContents {
         file.truncate(wanted);
       }
     } catch (ErrnoException e) {
-      cleanBeyond = false; // it lies beyond the real size, and is cut before the file grows there
+      extent.clean = false; // it lies beyond the real size, and is cut before the file grows there
     }
   }
 
@@ -474,7 +506,7 @@ final class UnitContents implements FileContents {
    * grow over it.
    */
   private void cleanBeyond(StoreFile file, long size) throws ErrnoException {
-    if (cleanBeyond) {
+    if (extent.clean) {
       return;
     }
     long rounded = roundUp(size);
@@ -490,7 +522,7 @@ final class UnitContents implements FileContents {
         zeroInUnit(file, size / unit, keep, unit);
       }
     }
-    cleanBeyond = true;
+    extent.clean = true;
   }
 
   private static boolean isZero(MemorySegment plain, long from, long to) {
@@ -568,7 +600,7 @@ final class UnitContents implements FileContents {
         grow(file, old, size);
       } else {
         if (size < old) {
-          cleanBeyond = false;
+          extent.clean = false;
           writeSize(file, size);
           int keep = (int) (size % unit);
           if (keep > 0) {
@@ -576,7 +608,7 @@ final class UnitContents implements FileContents {
           }
         }
         file.truncate(roundUp(size)); // changes the times, as truncate(2) does
-        cleanBeyond = true;
+        extent.clean = true;
       }
     } finally {
       state.content.unlockWrite(stamp);

@@ -9,6 +9,7 @@ import io.coffer.posix.FileStatus;
 import io.coffer.store.StoreDirectory;
 import java.util.ArrayDeque;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import org.jspecify.annotations.Nullable;
 
@@ -41,6 +42,7 @@ final class Volume {
   final Durability durability;
   final Encryption encryption;
   final SlotTable<OpenHandle> handles = new SlotTable<>();
+  private final AtomicLong opens = new AtomicLong();
 
   /**
    * @param lease locks directories for other nodes; null without
@@ -86,8 +88,17 @@ final class Volume {
     }
   }
 
+  /**
+   * How often the contents of some file were about to be used. A file that was made between two
+   * equal values has not been touched by anybody.
+   */
+  long opens() {
+    return opens.get();
+  }
+
   /** The shared state of a regular file, made if this is the first user. */
   FileState acquireState(Inode inode) throws ErrnoException {
+    opens.incrementAndGet();
     if (!table.hold(inode)) {
       throw new ErrnoException(Errno.ESTALE);
     }

@@ -67,6 +67,7 @@ final class MemoryStore implements Store {
   private int listings;
   private boolean crashed;
   private boolean movedAcross;
+  private final Map<String, Integer> attributeReads = new HashMap<>();
 
   MemoryStore() {
     root = new Node(2, FileStatus.TYPE_DIRECTORY | 0755);
@@ -91,6 +92,11 @@ final class MemoryStore implements Store {
   /** How often a directory was listed. */
   int listings() {
     return listings;
+  }
+
+  /** How often an extended attribute of this name was read, of whatever object. */
+  int attributeReads(byte[] attribute) {
+    return attributeReads.getOrDefault(text(attribute), 0);
   }
 
   /** What another process finds after this one was killed. */
@@ -204,6 +210,7 @@ final class MemoryStore implements Store {
 
   private byte @Nullable [] getXattr(Node node, byte[] attribute) {
     check();
+    attributeReads.merge(text(attribute), 1, Integer::sum);
     byte[] value = node.attributes.get(text(attribute));
     return value == null ? null : value.clone();
   }

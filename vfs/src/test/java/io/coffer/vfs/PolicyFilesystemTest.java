@@ -606,6 +606,116 @@ class PolicyFilesystemTest {
     }
   }
 
+  @Nested
+  @DisplayName("reads the attributes of a file")
+  class Attributes {
+    private final MemoryStore memory = new MemoryStore();
+
+    private int contextReads() {
+      return memory.attributeReads(FscryptAttributes.CONTEXT);
+    }
+
+    private int sizeReads() {
+      return memory.attributeReads(FscryptAttributes.SIZE);
+    }
+
+    private PolicyFilesystem openMemory(boolean first) throws ErrnoException {
+      var volume = new PolicyFilesystem(memory, EncryptedFilesystem.Options.defaults(), null);
+      try (SecretBytes key = key(1)) {
+        byte[] master = volume.unlock(UID, key);
+        if (first) {
+          volume.makeDirectory(ROOT, bytes("tree"), 0755);
+          volume.setPolicy(UID, bytes("tree"), policy(master));
+        }
+      }
+      return volume;
+    }
+
+    @Test
+    @DisplayName("not at all while it is made and written (sanity-sec 49)")
+    void notWhileItIsMade() throws ErrnoException {
+      try (PolicyFilesystem volume = openMemory(true)) {
+        long tree = TestVolume.find(volume, "tree").id();
+        TestVolume.put(volume, tree, "first", random(10));
+        int contexts = contextReads();
+        int sizes = sizeReads();
+        var made = volume.create(tree, bytes("file"), Flags.O_RDWR | Flags.O_EXCL, 0644);
+        for (int i = 0; i < 10; i++) {
+          TestVolume.write(volume, made.handle(), i * 1000L, random(1000));
+          assertEquals((i + 1) * 1000L, volume.status(made.entry().id(), made.handle()).size());
+        }
+        assertEquals(1000, TestVolume.read(volume, made.handle(), 9000, 5000).length);
+        volume.release(made.handle());
+        assertEquals(contexts, contextReads());
+        assertEquals(sizes, sizeReads());
+      }
+    }
+
+    @Test
+    @DisplayName("once when it is opened, however much is read and written then (sanity-sec 49)")
+    void onceWhenItIsOpened() throws ErrnoException {
+      try (PolicyFilesystem volume = openMemory(true)) {
+        TestVolume.put(volume, TestVolume.find(volume, "tree").id(), "file", random(5000));
+      }
+      try (PolicyFilesystem volume = openMemory(false)) {
+        long file = TestVolume.find(volume, "tree/file").id();
+        int contexts = contextReads();
+        int sizes = sizeReads();
+        long handle = volume.open(file, Flags.O_RDWR);
+        for (int i = 0; i < 10; i++) {
+          TestVolume.write(volume, handle, 5000 + i * 1000L, random(1000));
+          assertEquals(random(1000).length, TestVolume.read(volume, handle, 2000, 1000).length);
+        }
+        volume.release(handle);
+        assertEquals(contexts + 1, contextReads());
+        assertEquals(sizes + 1, sizeReads());
+      }
+    }
+  }
+
+  @Test
+  @DisplayName(
+      "keeps what a file grows by while a strict lock waits and the tree is unlocked again")
+  void growsBetweenALockAndAnUnlock() throws ErrnoException {
+    put("tree", "file", random(100));
+    long file = id("tree/file");
+    long before = files.open(file, Flags.O_RDWR);
+    byte[] wanted = random(20_000);
+    files.setCache(
+        new PolicyFilesystem.Cache() {
+          @Override
+          public void forgetContents(long id) {}
+
+          @Override
+          public void forgetName(long parent, byte[] name) {}
+
+          @Override
+          public void finishWrites(List<Long> ids) {
+            try {
+              writePart(before, 0);
+              unlock(1);
+              long after = files.open(file, Flags.O_RDWR);
+              for (int at = 1000; at < wanted.length; at += 1000) {
+                writePart(at % 2000 == 0 ? before : after, at);
+              }
+              files.release(after);
+            } catch (ErrnoException e) {
+              throw new AssertionError(e);
+            }
+          }
+
+          private void writePart(long handle, int at) throws ErrnoException {
+            TestVolume.write(files, handle, at, Arrays.copyOfRange(wanted, at, at + 1000));
+          }
+        });
+    files.lock(UID, identifier, false, true);
+    files.release(before);
+    assertArrayEquals(wanted, get("tree/file"));
+    remount();
+    unlock(1);
+    assertArrayEquals(wanted, get("tree/file"));
+  }
+
   @Test
   @DisplayName("finds long names that a locked tree has shown without searching for each (435)")
   void longNoKeyNamesAreRemembered() throws ErrnoException {
