@@ -65,7 +65,7 @@ final class SlurmCluster implements AutoCloseable {
   }
 
   /** The first of four neighbouring ports that nobody uses. */
-  private static int freePorts() {
+  static int freePorts() {
     for (int first = 17_817; first < 20_000; first += 4) {
       if (IntStream.range(first, first + 4).allMatch(SlurmCluster::isFree)) {
         return first;
@@ -231,6 +231,15 @@ final class SlurmCluster implements AutoCloseable {
       return Files.readString(path("out." + job), StandardCharsets.ISO_8859_1);
     } catch (IOException e) {
       return "";
+    }
+  }
+
+  /** So that another job of the same number begins with none. */
+  void forgetOutput(String job) {
+    try {
+      Files.deleteIfExists(path("out." + job));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
   }
 

@@ -147,7 +147,7 @@ final class SlurmEndings {
               random.nextBoolean()
                   ? "sleep 600\n"
                   : "srun --overlap bash -c 'cd $VIEW; while echo; do sleep 0.1; done"
-                      + " >busy.$SLURM_PROCID'\n";
+                        + " >busy.$SLURM_PROCID'\n";
         };
     String old =
         lastTicket.isEmpty()
@@ -179,8 +179,7 @@ final class SlurmEndings {
         cluster.in(Command.of("scontrol", "requeue", job)).ok();
         // Slurm would wait for two minutes, and only takes another time once it has cleaned up. It
         // refuses a run that starts in the same second in which the last one was ended.
-        Command now =
-            cluster.in(Command.of("scontrol", "update", "JobId=" + job, "StartTime=now+2"));
+        Command now = cluster.in(Command.of("scontrol", "update", "JobId=" + job, "StartTime=now+2"));
         assertTrue(
             Mounted.waitUntil(
                 Duration.ofSeconds(90),
@@ -208,8 +207,25 @@ final class SlurmEndings {
         cluster.in(Command.of("scancel", job)).ok();
       }
       case NODE_DAEMON_KILLED -> killAndRestart(node);
-      case CONTROLLER_KILLED -> killAndRestart("controller");
+      case CONTROLLER_KILLED -> {
+        killAndRestart("controller");
+        if (cluster.state(job).equals("UNKNOWN")) {
+          lost(job);
+        }
+      }
     }
+  }
+
+  /**
+   * A controller that was killed before it had saved a job has forgotten it, and gives its number to
+   * the next one. Nodes that know the number drain themselves then, until they are restarted.
+   */
+  private void lost(String job) {
+    assertTrue(
+        Mounted.waitUntil(NOTHING_LEFT, () -> cluster.leftovers(job).isEmpty()),
+        () -> "left of lost job " + job + ": " + cluster.leftovers(job) + said(job));
+    SlurmCluster.NODES.forEach(this::killAndRestart);
+    cluster.forgetOutput(job);
   }
 
   private void killAndRestart(String who) {

@@ -233,6 +233,16 @@ class SlurmTest {
         .run(Integer.getInteger("coffer.test.jobs", 3));
   }
 
+  @Test
+  @Order(6)
+  void opens_by_a_ticket_of_a_key_service() {
+    Tools.need("curl");
+    try (SlurmKeyService service = new SlurmKeyService(cluster, AREA)) {
+      service.opensOnEveryNode();
+      service.closesWhenRevoked();
+    }
+  }
+
   private static byte[] masterKey() throws Exception {
     try (SecretBytes password =
             SecretBytes.copyOf(Volume.PASSWORD.getBytes(StandardCharsets.UTF_8));

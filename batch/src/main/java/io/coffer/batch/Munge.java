@@ -37,7 +37,12 @@ final class Munge {
 
   /** A credential that only this user can open. */
   static String seal(String payload) throws BatchException {
-    List<String> command = command("munge", "--restrict-uid=" + Credentials.uid(), "--ttl=3600");
+    return seal(payload, Credentials.uid());
+  }
+
+  /** A credential that only one user can open. */
+  static String seal(String payload, int uid) throws BatchException {
+    List<String> command = command("munge", "--restrict-uid=" + uid, "--ttl=3600");
     Result result = run(command, payload);
     if (result.exit != 0) {
       throw new BatchException("munge: " + result.errors);

@@ -4,8 +4,9 @@ import io.coffer.batch.AgentAddress;
 import io.coffer.batch.AgentClient;
 import io.coffer.batch.BatchException;
 import io.coffer.batch.LeftoverWatch;
+import io.coffer.batch.ServiceTicket;
 import io.coffer.batch.SlurmStep;
-import io.coffer.batch.TicketHolder;
+import io.coffer.crypto.SecretBytes;
 import io.coffer.keys.GocryptfsVolume;
 import io.coffer.keys.VolumeException;
 import java.io.IOException;
@@ -38,7 +39,8 @@ import picocli.CommandLine.Parameters;
       "",
       "The job carries the ticket in the variable COFFER_TICKET. There is no password and no key in"
           + " it: it is worthless to other users, on other nodes, in other jobs, a second time, and"
-          + " after the job. The agent of the machine where it was made must go on running."
+          + " after the job. The agent of the machine where it was made must go on running; with"
+          + " --key-service FILE a key server issues and accepts the ticket instead."
     },
     footer = {
       "",
@@ -141,6 +143,10 @@ final class JobCommand extends BaseCommand {
         }
         case "hold" -> hold();
         case "revoke" -> {
+          if (keys.keyService() != null) {
+            KeyOptions.findKeyService().revokeTicket(keys.keyService(), revoked());
+            return ExitCode.OK.number();
+          }
           int count =
               new AgentClient(AgentAddress.path()).revoke(words.isEmpty() ? "" : words.getFirst());
           ui.err().println("coffer: revoked " + count + (count == 1 ? " ticket" : " tickets"));
@@ -159,6 +165,14 @@ final class JobCommand extends BaseCommand {
 
   private void ticket() throws CommandException, VolumeException, BatchException, IOException {
     keys.check();
+    Path service = keys.keyService();
+    if (service != null) {
+      KeyService.Ticket issued =
+          KeyOptions.findKeyService().ticket(service, ServiceTicket.user(), nodes, time);
+      ui.err().println("coffer: ticket " + issued.id() + ", good until " + issued.until());
+      ui.out().println(ServiceTicket.seal(issued.text(), directory.toRealPath()));
+      return;
+    }
     Path at = AgentAddress.path();
     AgentCommand.ensure(at);
     AgentClient agent = new AgentClient(at);
@@ -169,6 +183,14 @@ final class JobCommand extends BaseCommand {
     AgentClient.Issued issued = agent.ticket(fingerprint, directory.toRealPath(), nodes, time);
     ui.err().println("coffer: ticket " + issued.id() + ", good until " + issued.until());
     ui.out().println(issued.text());
+  }
+
+  private String revoked() throws CommandException {
+    if (words.size() != 1) {
+      throw new CommandException(
+          ExitCode.USAGE, "which ticket?", "coffer job revoke --key-service FILE TICKET");
+    }
+    return words.getFirst();
   }
 
   /** Where the view goes: a name that nobody can have taken before, unless one was given. */
@@ -220,7 +242,7 @@ final class JobCommand extends BaseCommand {
     if (text == null || at == null) {
       throw new CommandException(ExitCode.USAGE, "hold is not for users", "coffer job --help");
     }
-    TicketHolder ticket = TicketHolder.open(text);
+    JobKey ticket = JobKey.open(text);
     boolean made = !Files.exists(at, LinkOption.NOFOLLOW_LINKS);
     // Before anything is made, for this process may be killed at any moment.
     LeftoverWatch watch = LeftoverWatch.start(at, made, remove);
@@ -231,16 +253,11 @@ final class JobCommand extends BaseCommand {
       }
       GocryptfsVolume volume = Volumes.open(ticket.volume(), null, false);
       View view;
-      try (TicketHolder.Grant grant = ticket.claim()) {
-        if (!grant.fingerprint().equals(AgentClient.fingerprint(volume.configFile()))) {
-          throw new CommandException(
-              ExitCode.AGENT,
-              "the configuration of " + ticket.volume() + " is not that for which the ticket is");
-        }
+      try (SecretBytes key = ticket.unlock(volume)) {
         MountPoint.require(ticket.volume(), at, false);
         view =
             View.mount(
-                RunCommand.spec(ticket.volume(), at, volume, readOnly, sharedStorage), grant.key());
+                RunCommand.spec(ticket.volume(), at, volume, readOnly, sharedStorage), key);
       }
       Interruption.onInterrupt(() -> {
         // The process ends after this, wherever the other thread is.
@@ -251,7 +268,11 @@ final class JobCommand extends BaseCommand {
       });
       ui.out().println(READY + ticket.node());
       ui.out().flush();
-      Thread.ofPlatform().daemon().start(() -> renew(ticket, view, refused));
+      ticket.watch(reason -> {
+        ui.err().println("coffer: " + reason + "; closing the view");
+        refused.set(true);
+        view.unmount();
+      });
       if (attached) {
         Thread.ofPlatform().daemon().start(() -> closeAtEndOfInput(view));
       }
@@ -264,6 +285,7 @@ final class JobCommand extends BaseCommand {
         removePlace(at);
       }
       watch.close();
+      ticket.close();
     }
     if (refused.get()) {
       throw new CommandException(
@@ -280,28 +302,6 @@ final class JobCommand extends BaseCommand {
       // That is an end, too.
     }
     view.unmount();
-  }
-
-  /** Asks the agent from time to time, and closes the view when it says no. */
-  private void renew(TicketHolder ticket, View view, AtomicBoolean refused) {
-    while (true) {
-      try {
-        Thread.sleep(ticket.renewal().toMillis());
-        ticket.renew();
-      } catch (BatchException e) {
-        ui.err().println("coffer: " + e.getMessage() + "; closing the view");
-        refused.set(true);
-        view.unmount();
-        return;
-      } catch (IOException e) {
-        // Not a refusal: the machine of the agent may be down, and the job should not fail for it.
-        System.getLogger("io.coffer.cli")
-            .log(System.Logger.Level.DEBUG, "the agent cannot be reached: {0}", e.getMessage());
-      } catch (InterruptedException e) {
-        Thread.currentThread().interrupt();
-        return;
-      }
-    }
   }
 
   private static void makePlace(Path at) throws IOException {

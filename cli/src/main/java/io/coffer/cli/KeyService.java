@@ -4,6 +4,7 @@ import io.coffer.crypto.SecretBytes;
 import io.coffer.keys.VolumeException;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.function.Consumer;
 
 /**
@@ -24,4 +25,51 @@ public interface KeyService {
    * @param withdrawn is told the reason
    */
   AutoCloseable watch(Path reference, Consumer<String> withdrawn) throws IOException;
+
+  /**
+   * A ticket for a job.
+   *
+   * @param id by which it is revoked
+   * @param until for people
+   * @param text one line, which a node of the job shows to {@link #redeem}
+   */
+  record Ticket(String id, String until, String text) {}
+
+  /**
+   * Has a ticket issued for a volume's key.
+   *
+   * @param reference as for {@link #password}, with a client's certificate and without a token
+   * @param uid whose job it is for
+   */
+  Ticket ticket(Path reference, int uid, int nodes, Duration time) throws VolumeException;
+
+  /** Makes a ticket worthless. */
+  void revokeTicket(Path reference, String id) throws VolumeException;
+
+  /** Makes credentials of MUNGE. */
+  @FunctionalInterface
+  interface Munge {
+    /**
+     * @param uid who alone can open it
+     */
+    String credential(String payload, int uid) throws Exception;
+  }
+
+  /** A key that a ticket gave, for as long as the job runs. */
+  interface Held extends AutoCloseable {
+    /** The password of the volume; the caller closes it. */
+    SecretBytes password() throws VolumeException;
+
+    @Override
+    void close();
+  }
+
+  /**
+   * Shows a ticket, on a node of its job; works once on each.
+   *
+   * @param machine a reference that names a key server and the node's certificate
+   * @param withdrawn is told the reason when the key may not be used any more
+   */
+  Held redeem(Path machine, String ticket, String job, Munge munge, Consumer<String> withdrawn)
+      throws VolumeException;
 }

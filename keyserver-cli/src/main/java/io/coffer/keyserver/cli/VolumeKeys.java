@@ -3,17 +3,22 @@ package io.coffer.keyserver.cli;
 import io.coffer.cli.KeyService;
 import io.coffer.crypto.SecretBytes;
 import io.coffer.keys.VolumeException;
+import io.coffer.keyserver.ca.Identity;
 import io.coffer.keyserver.ca.Pem;
 import io.coffer.keyserver.client.KeyClient;
+import io.coffer.keyserver.client.KeyServiceException;
 import io.coffer.keyserver.json.JsonException;
 import io.coffer.keyserver.json.JsonObject;
 import java.io.IOException;
 import java.net.URI;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Base64;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.Consumer;
 
 /**
@@ -24,7 +29,9 @@ import java.util.function.Consumer;
  * {@code tpm} for an endpoint that is registered with one (a device or tcp:HOST:PORT).
  */
 public final class VolumeKeys implements KeyService {
-  private record Reference(KeyClient.Settings settings, Path token, KeyClient.Key key) {
+  private static final int MOST_ATTEMPTS = 20;
+
+  private record Reference(KeyClient.Settings settings, JsonObject json, Path file) {
     static Reference read(Path file) throws IOException {
       try {
         JsonObject json = JsonObject.parse(Files.readAllBytes(file), Set.of());
@@ -39,7 +46,8 @@ public final class VolumeKeys implements KeyService {
             "owner",
             "id",
             "version",
-            "tpm");
+            "tpm",
+            "server_uid");
         return new Reference(
             new KeyClient.Settings(
                 json.has("urls")
@@ -50,20 +58,173 @@ public final class VolumeKeys implements KeyService {
                 Pem.readPrivateKey(file.resolveSibling(json.string("key")), "EC"),
                 1,
                 json.optionalString("tpm")),
-            file.resolveSibling(json.string("token")),
-            new KeyClient.Key(
-                json.string("service"),
-                json.string("owner"),
-                json.string("id"),
-                (int) json.integer("version", 1, Integer.MAX_VALUE, 1)));
+            json,
+            file);
       } catch (JsonException | IllegalArgumentException e) {
         throw new IOException("the key reference " + file + ": " + e.getMessage(), e);
       }
     }
 
+    /** The key that it names. */
+    KeyClient.Key key() throws IOException {
+      try {
+        return VolumeKeys.key(json);
+      } catch (JsonException e) {
+        throw new IOException("the key reference " + file + ": " + e.getMessage(), e);
+      }
+    }
+
     KeyClient open(KeyClient.Listener listener) throws IOException {
+      Path token;
+      try {
+        token = file.resolveSibling(json.string("token"));
+      } catch (JsonException e) {
+        throw new IOException("the key reference " + file + ": " + e.getMessage(), e);
+      }
       try (SecretBytes secret = SecretBytes.take(Files.readAllBytes(token))) {
         return KeyClient.open(settings, secret, listener);
+      }
+    }
+  }
+
+  private static KeyClient.Key key(JsonObject json) throws JsonException {
+    return new KeyClient.Key(
+        json.string("service"),
+        json.string("owner"),
+        json.string("id"),
+        (int) json.integer("version", 1, Integer.MAX_VALUE, 1));
+  }
+
+  private static VolumeException refused(Exception e) {
+    String message =
+        e instanceof java.nio.file.NoSuchFileException missing
+            ? missing.getFile() + " does not exist"
+            : String.valueOf(e.getMessage());
+    return new VolumeException(
+        VolumeException.Problem.PASSWORD_UNREADABLE,
+        "no key from the key service: " + message,
+        null,
+        e);
+  }
+
+  @Override
+  public Ticket ticket(Path reference, int uid, int nodes, Duration time) throws VolumeException {
+    try {
+      Reference read = Reference.read(reference);
+      KeyClient.Key key = read.key();
+      JsonObject answer =
+          KeyClient.ask(
+              read.settings(),
+              "POST",
+              "/v1/tickets",
+              new JsonObject()
+                  .put("user", "client:uid-" + uid)
+                  .put("service", key.service())
+                  .put("owner", key.owner())
+                  .put("key", key.id())
+                  .put("nodes", nodes)
+                  .put("seconds", time.toSeconds()));
+      JsonObject text =
+          new JsonObject()
+              .put("ticket", answer.string("ticket"))
+              .put("service", key.service())
+              .put("owner", key.owner())
+              .put("id", key.id())
+              .put("version", key.version());
+      return new Ticket(
+          answer.string("id"),
+          answer.string("expires"),
+          Base64.getEncoder().encodeToString(text.toBytes()));
+    } catch (IOException | JsonException e) {
+      throw refused(e);
+    }
+  }
+
+  @Override
+  public void revokeTicket(Path reference, String id) throws VolumeException {
+    try {
+      Reference read = Reference.read(reference);
+      KeyClient.ask(read.settings(), "DELETE", "/v1/tickets/" + id, null);
+    } catch (IOException e) {
+      throw refused(e);
+    }
+  }
+
+  @Override
+  public Held redeem(
+      Path machine, String ticket, String job, Munge munge, Consumer<String> withdrawn)
+      throws VolumeException {
+    try {
+      Reference read = Reference.read(machine);
+      JsonObject shown = JsonObject.parse(Base64.getDecoder().decode(ticket), Set.of());
+      KeyClient.Key key = key(shown);
+      Identity node =
+          Identity.of(read.settings().certificate())
+              .orElseThrow(() -> new IOException("the node's certificate carries no identity"));
+      int server = (int) read.json().integer("server_uid", 0, Integer.MAX_VALUE, 0);
+      JsonObject token = redeem(read.settings(), shown, job, node, server, munge);
+      KeyClient client;
+      try (SecretBytes secret =
+          SecretBytes.take(token.string("token").getBytes(StandardCharsets.US_ASCII))) {
+        client =
+            KeyClient.open(
+                read.settings(), secret, (which, reason) -> withdrawn.accept(reason));
+      }
+      return new Held() {
+        @Override
+        public SecretBytes password() throws VolumeException {
+          try (SecretBytes value = client.key(key)) {
+            return SecretBytes.take(value.read(Base64.getEncoder()::encode));
+          } catch (IOException e) {
+            throw refused(e);
+          }
+        }
+
+        @Override
+        public void close() {
+          client.close();
+        }
+      };
+    } catch (IOException | JsonException | IllegalArgumentException e) {
+      throw refused(e);
+    }
+  }
+
+  /** Several nodes of a job come at the same moment, and all but one are asked to come again. */
+  private static JsonObject redeem(
+      KeyClient.Settings settings,
+      JsonObject shown,
+      String job,
+      Identity node,
+      int server,
+      Munge munge)
+      throws IOException, JsonException {
+    for (int left = MOST_ATTEMPTS; ; left--) {
+      String credential;
+      try {
+        if (left < MOST_ATTEMPTS) {
+          Thread.sleep(50 + ThreadLocalRandom.current().nextInt(400));
+        }
+        credential = munge.credential("coffer " + node, server);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw new IOException("interrupted", e);
+      } catch (Exception e) {
+        throw new IOException("munge: " + e.getMessage(), e);
+      }
+      try {
+        return KeyClient.ask(
+            settings,
+            "POST",
+            "/v1/tickets/redeem",
+            new JsonObject()
+                .put("ticket", shown.string("ticket"))
+                .put("credential", credential)
+                .put("job", job));
+      } catch (KeyServiceException e) {
+        if (left == 0 || e.status() != 409) {
+          throw e;
+        }
       }
     }
   }
@@ -77,15 +238,7 @@ public final class VolumeKeys implements KeyService {
         return SecretBytes.take(key.read(Base64.getEncoder()::encode));
       }
     } catch (IOException e) {
-      String message =
-          e instanceof java.nio.file.NoSuchFileException missing
-              ? missing.getFile() + " does not exist"
-              : String.valueOf(e.getMessage());
-      throw new VolumeException(
-          VolumeException.Problem.PASSWORD_UNREADABLE,
-          "no key from the key service: " + message,
-          null,
-          e);
+      throw refused(e);
     }
   }
 

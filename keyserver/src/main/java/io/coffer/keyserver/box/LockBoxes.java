@@ -17,6 +17,7 @@ public final class LockBoxes implements AutoCloseable {
   private final Owners owners;
   private final Keys keys;
   private final Tokens tokens;
+  private final Tickets tickets;
   private final Transfers transfers;
   private final Doors doors;
   private final Secrets secrets;
@@ -32,6 +33,7 @@ public final class LockBoxes implements AutoCloseable {
     this.owners = new Owners(records, clock);
     this.keys = new Keys(records, services, owners, clock, grace);
     this.tokens = new Tokens(records, clock);
+    this.tickets = new Tickets(records, tokens, clock);
     this.transfers = new Transfers(records, services, owners, keys);
     this.doors = new Doors(records, owners, services, clock);
     this.secrets = new Secrets(records, keys, new Shelf(records, owners, clock, "secret"));
@@ -78,6 +80,10 @@ public final class LockBoxes implements AutoCloseable {
 
   public Tokens tokens() {
     return tokens;
+  }
+
+  public Tickets tickets() {
+    return tickets;
   }
 
   public Transfers transfers() {

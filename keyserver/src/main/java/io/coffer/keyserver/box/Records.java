@@ -22,6 +22,7 @@ import org.jspecify.annotations.Nullable;
  * owner/OWNER                          an owner and its members
  * endpoint/NAME                        a registered endpoint
  * token/ID                             a token: whose, for what, until when, the hash of its secret
+ * ticket/ID                            a ticket: whose, for what, which job and nodes have used it
  * verdict/NAME                         the last verdict on an endpoint's attestation
  * used/SHA-256                         a credential that was good once, and was used
  * transfer/ID                          an offer of a key to another lock box

@@ -37,7 +37,7 @@ public final class Tokens {
   private static final int SECRET_BYTES = 32;
   private static final int DEFAULT_SECONDS = 900;
   private static final int MAX_SECONDS = 86_400;
-  private static final int MAX_RENEWABLE_SECONDS = 30 * 86_400;
+  static final int MAX_RENEWABLE_SECONDS = 30 * 86_400;
   private static final int MAX_SCOPE = 100;
   private static final int MAX_TOKENS = 1000;
 
@@ -82,6 +82,34 @@ public final class Tokens {
    * @param serial of the caller's certificate: when that is revoked, the token is too
    */
   public JsonObject issue(Identity caller, BigInteger serial, JsonObject request)
+      throws ProblemException, EngineException, JsonException {
+    return issue(caller, serial, request, new JsonObject());
+  }
+
+  /** Issues a token that is renewed only while a job goes on: see {@link Tickets}. */
+  JsonObject issueToJob(
+      Identity subject, BigInteger serial, JsonObject request, String ticket, Job job)
+      throws ProblemException, EngineException, JsonException {
+    JsonObject bound =
+        new JsonObject().put("ticket", ticket).put("job", job.id()).put("restarts", job.restarts());
+    return issue(subject, serial, request, bound);
+  }
+
+  /** What is stored of a token that this presenter may show. */
+  JsonObject shownBy(Identity presenter, String text) throws ProblemException, EngineException {
+    return load(presenter, text).json();
+  }
+
+  /** Makes a token worthless, if there is one. */
+  void forget(String id) throws ProblemException, EngineException {
+    Records.Loaded token = records.find("token/" + id);
+    if (token != null) {
+      records.commit(Records.delete(token));
+    }
+  }
+
+  private JsonObject issue(
+      Identity caller, BigInteger serial, JsonObject request, JsonObject bound)
       throws ProblemException, EngineException, JsonException {
     request.allow("presenter", "services", "owners", "keys", "seconds", "renewable_seconds");
     if (caller.profile() != Profile.CLIENT && caller.profile() != Profile.ENDPOINT) {
@@ -137,6 +165,11 @@ public final class Tokens {
             .put("expires", now().plusSeconds(seconds).toString())
             .put("renewable_until", now().plusSeconds(Math.max(seconds, renewable)).toString())
             .put("hash", hash(secret));
+    if (bound.has("ticket")) {
+      json.put("ticket", bound.string("ticket"))
+          .put("job", bound.string("job"))
+          .put("restarts", bound.integer("restarts", 0, Integer.MAX_VALUE));
+    }
     records.commit(Records.create("token/" + id, json));
     Arrays.fill(secret, (byte) 0);
     return shown(json).put("token", token);
@@ -179,6 +212,16 @@ public final class Tokens {
       }
       bound.put("owners", owners.isEmpty() ? proven.owners() : owners);
     }
+    useOnce(proven, credential);
+    return issue(proven.subject(), serial, bound);
+  }
+
+  /**
+   * Remembers a credential that is good once, by its SHA-256, until it expires.
+   *
+   * @throws ProblemException 401 if it was used before
+   */
+  public void useOnce(Proven proven, String credential) throws ProblemException, EngineException {
     if (proven.once()) {
       String id = "used/" + hash(credential.getBytes(StandardCharsets.UTF_8));
       JsonObject used = new JsonObject().put("expires", proven.expires().toString());
@@ -189,7 +232,6 @@ public final class Tokens {
             401, "the credential was used before", "Have a new one issued; it is good once.");
       }
     }
-    return issue(proven.subject(), serial, bound);
   }
 
   private static JsonObject shown(JsonObject json) throws JsonException {
@@ -205,7 +247,8 @@ public final class Tokens {
         .put("renewable_until", json.string("renewable_until"));
   }
 
-  private static String hash(byte[] secret) {
+  /** What is stored of a secret. */
+  static String hash(byte[] secret) {
     try {
       return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(secret));
     } catch (NoSuchAlgorithmException e) {

@@ -182,17 +182,60 @@ public final class KeyClient implements AutoCloseable {
     this.token =
         token.read(bytes -> LockedMemory.take(Arrays.copyOf(bytes, strippedLength(bytes))));
     this.listener = listener;
-    this.http =
-        HttpClient.newBuilder()
-            .sslContext(
-                new TrustedAuthority(settings.authority(), null)
-                    .context(settings.certificate(), settings.key(), Set.of(Profile.SERVER)))
-            .version(HttpClient.Version.HTTP_1_1)
-            .connectTimeout(Duration.ofSeconds(5))
-            .build();
+    this.http = connector(settings);
     this.keys = new KeyCache<>(settings.cached(), System::nanoTime);
     this.masters = new KeyCache<>(settings.cached(), System::nanoTime);
     this.watcher = Thread.ofVirtual().name("key-watch").unstarted(this::watch);
+  }
+
+  private static HttpClient connector(Settings settings) throws IOException {
+    return HttpClient.newBuilder()
+        .sslContext(
+            new TrustedAuthority(settings.authority(), null)
+                .context(settings.certificate(), settings.key(), Set.of(Profile.SERVER)))
+        .version(HttpClient.Version.HTTP_1_1)
+        .connectTimeout(Duration.ofSeconds(5))
+        .build();
+  }
+
+  /**
+   * Asks a server one thing, in the name of the certificate alone; of several servers, the first
+   * that can be reached.
+   *
+   * @return an empty object if there is nothing in the answer
+   * @throws KeyServiceException if it refuses, or none can be reached
+   */
+  public static JsonObject ask(
+      Settings settings, String method, String path, @Nullable JsonObject body)
+      throws IOException {
+    try (HttpClient http = connector(settings)) {
+      IOException unreachable = new IOException("there is none");
+      for (URI url : settings.urls()) {
+        HttpRequest request =
+            HttpRequest.newBuilder(URI.create(url + path))
+                .timeout(TIMEOUT)
+                .header("Content-Type", "application/json")
+                .method(
+                    method,
+                    body == null
+                        ? BodyPublishers.noBody()
+                        : BodyPublishers.ofByteArray(body.toBytes()))
+                .build();
+        HttpResponse<byte[]> response;
+        try {
+          response = http.send(request, BodyHandlers.ofByteArray());
+        } catch (IOException e) {
+          unreachable = e;
+          continue;
+        }
+        return response.body().length == 0 ? new JsonObject() : answer(response);
+      }
+      throw new KeyServiceException(
+          "the key server cannot be reached: " + unreachable.getMessage(), unreachable);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new KeyServiceException("interrupted while waiting for the key server", e);
+    }
   }
 
   private static int strippedLength(byte[] text) {

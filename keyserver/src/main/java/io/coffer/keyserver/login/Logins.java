@@ -28,6 +28,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <pre>
  * {"munge":    {"prefix":"uid-", "socket":"/run/munge/munge.socket.2", "longest_seconds":300},
+ *  "slurm":    {"scontrol":"scontrol", "seconds":300},
  *  "oidc":     {"prefix":"oidc-", "issuer":URL, "audience":NAME, "keys":FILE or URL,
  *               "claim":"sub", "once":true, "authority":FILE},
  *  "keystone": {"prefix":"keystone-", "url":URL, "authority":FILE}}
@@ -39,6 +40,8 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Logins {
   private final Map<String, Login> byKind = new TreeMap<>();
+  private @Nullable SlurmJobs slurm;
+  private int jobSeconds;
 
   public Logins(List<Login> logins) {
     logins.forEach(login -> byKind.put(login.kind(), login));
@@ -51,7 +54,7 @@ public final class Logins {
     }
     try {
       JsonObject json = JsonObject.parse(Files.readAllBytes(file), Set.of());
-      json.allow("munge", "oidc", "keystone");
+      json.allow("munge", "slurm", "oidc", "keystone");
       List<Login> logins = new java.util.ArrayList<>();
       if (json.has("munge")) {
         logins.add(munge(json.object("munge"), clock));
@@ -62,7 +65,17 @@ public final class Logins {
       if (json.has("keystone")) {
         logins.add(keystone(json.object("keystone"), file, clock));
       }
-      return new Logins(logins);
+      Logins read = new Logins(logins);
+      if (json.has("slurm")) {
+        if (!json.has("munge")) {
+          throw new JsonException("slurm without munge, which says whose a process is");
+        }
+        JsonObject slurm = json.object("slurm");
+        slurm.allow("scontrol", "seconds");
+        read.slurm = new SlurmJobs(text(slurm, "scontrol", "scontrol"));
+        read.jobSeconds = (int) slurm.integer("seconds", 2, 86_400, 300);
+      }
+      return read;
     } catch (JsonException | IllegalArgumentException | GeneralSecurityException e) {
       throw new IOException(file + " is malformed: " + e.getMessage(), e);
     }
@@ -156,6 +169,35 @@ public final class Logins {
     return byKind.get("keystone") instanceof KeystoneLogin keystone
         ? Optional.of(keystone)
         : Optional.empty();
+  }
+
+  /**
+   * Slurm's controller.
+   *
+   * @throws ProblemException 404 if this server does not serve jobs
+   */
+  public SlurmJobs slurm() throws ProblemException {
+    SlurmJobs jobs = slurm;
+    if (jobs == null) {
+      throw ProblemException.notFound(
+          "this server knows no scheduler",
+          "An operator names Slurm in logins.json; see docs/key-service.md.");
+    }
+    return jobs;
+  }
+
+  /** How long a token for a job lives before it is renewed. */
+  public int jobSeconds() {
+    return jobSeconds;
+  }
+
+  /**
+   * MUNGE.
+   *
+   * @throws ProblemException 404 if this server does not allow it
+   */
+  public MungeLogin munge() throws ProblemException {
+    return (MungeLogin) find("munge");
   }
 
   /**

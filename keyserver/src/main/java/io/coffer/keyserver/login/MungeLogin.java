@@ -58,6 +58,11 @@ public final class MungeLogin implements Login {
     this.clock = clock;
   }
 
+  /** Who a uid of the cluster is here. */
+  public Identity subject(long uid) throws ProblemException {
+    return Refusal.client(prefix, Long.toString(uid));
+  }
+
   @Override
   public String kind() {
     return "munge";
@@ -99,7 +104,7 @@ public final class MungeLogin implements Login {
       throw Refusal.of(
           "the credential was made in the future", "Set the clocks of both machines (NTP).");
     }
-    return new Proven(Refusal.client(prefix, Long.toString(uid)), expires, List.of(), true);
+    return new Proven(subject(uid), expires, List.of(), true);
   }
 
   private static String fact(Map<String, String> facts, String name) throws ProblemException {

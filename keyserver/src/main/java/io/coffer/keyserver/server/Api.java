@@ -4,6 +4,7 @@ import io.coffer.crypto.SecretBytes;
 import io.coffer.keyserver.audit.AuditEvent;
 import io.coffer.keyserver.audit.AuditException;
 import io.coffer.keyserver.audit.AuditLog;
+import io.coffer.keyserver.box.Job;
 import io.coffer.keyserver.box.ProblemException;
 import io.coffer.keyserver.box.Proven;
 import io.coffer.keyserver.box.Services;
@@ -16,6 +17,8 @@ import io.coffer.keyserver.json.JsonException;
 import io.coffer.keyserver.json.JsonObject;
 import io.coffer.keyserver.login.Login;
 import io.coffer.keyserver.login.Logins;
+import io.coffer.keyserver.login.MungeLogin;
+import io.coffer.keyserver.login.SlurmJobs;
 import io.coffer.keyserver.record.IntegrityException;
 import io.coffer.keyserver.seal.SealException;
 import io.coffer.keyserver.seal.Share;
@@ -157,6 +160,7 @@ final class Api implements Handler {
     keyRoutes();
     transferRoutes();
     tokenRoutes();
+    ticketRoutes();
   }
 
   private void route(String method, String path, String action, int status, Action handler) {
@@ -496,6 +500,15 @@ final class Api implements Handler {
             throw ProblemException.badRequest(
                 "no token was sent", "Send it as 'Authorization: Bearer TOKEN'.");
           }
+          String id = state.use(b -> b.tickets().jobOf(call.peer(), text));
+          if (id != null) {
+            // Asked before the store is: the scheduler may take its time.
+            Job job = logins.slurm().ask(id);
+            state.<@Nullable Object>use(b -> {
+              b.tickets().checkGoesOn(call.peer(), text, job);
+              return null;
+            });
+          }
           return state.use(b -> b.tokens().renew(call.peer(), text));
         });
     route(
@@ -509,6 +522,46 @@ final class Api implements Handler {
               return null;
             }));
     routes.add(new Route("POST", segments("/v1/watch"), "watch", false, 200, this::watch));
+  }
+
+  private void ticketRoutes() {
+    route(
+        "POST",
+        "/v1/tickets",
+        "ticket.issue",
+        201,
+        call -> {
+          logins.slurm();
+          return state.use(b -> b.tickets().issue(call.who(), call.serial(), call.body()));
+        });
+    quietRoute("/v1/tickets", "ticket.list", call -> state.use(b -> b.tickets().list(call.who())));
+    route("POST", "/v1/tickets/redeem", "ticket.redeem", 201, this::redeem);
+    route(
+        "DELETE",
+        "/v1/tickets/*",
+        "ticket.revoke",
+        204,
+        call -> {
+          state
+              .use(b -> b.tickets().revoke(call.who(), call.name(0)))
+              .forEach(token -> events.changed("token/" + token));
+          return null;
+        });
+  }
+
+  /** Asks MUNGE and the scheduler before the store: both may take their time. */
+  private Object redeem(Call call) throws ProblemException, EngineException, JsonException {
+    SlurmJobs slurm = logins.slurm();
+    MungeLogin munge = logins.munge();
+    String credential = call.body().string("credential");
+    Proven proven = munge.check(credential, call.who());
+    Job job = slurm.ask(call.body().string("job"));
+    Identity user = munge.subject(job.user());
+    return state.use(b -> {
+      b.tokens().useOnce(proven, credential);
+      return b.tickets()
+          .redeem(call.who(), proven, user, job, call.body(), logins.jobSeconds());
+    });
   }
 
   /** Checks a credential before the store is asked for anything: that may take its time. */
@@ -768,6 +821,8 @@ final class Api implements Handler {
         target = target + "/" + made.optionalString("id");
       } else if (action.equals("token.exchange") && answer instanceof JsonObject issued) {
         reason = body.optionalString("kind") + " credential of " + issued.optionalString("subject");
+      } else if (action.equals("ticket.redeem") && answer instanceof JsonObject issued) {
+        reason = "token " + issued.optionalString("id") + " for job " + body.optionalString("job");
       } else if (action.startsWith("transfer.") && answer instanceof JsonObject moved) {
         reason = movement(action, moved);
       } else if (action.equals("master.grant") && answer instanceof JsonObject grant) {

@@ -237,7 +237,7 @@ final class ServerState implements AutoCloseable {
     int purged = this.<Integer>use(open -> open.keys().purge());
     this.<Integer>use(open -> {
       open.transfers().purge();
-      return open.tokens().purge();
+      return open.tokens().purge() + open.tickets().purge();
     });
     if (purged > 0) {
       log("key.purge", purged + " keys");

@@ -323,7 +323,7 @@ class LoginTest {
   // --- munge -------------------------------------------------------------------------------------
 
   /** A munged of the test's own, with a key that nobody else has. */
-  private static final class Munge implements AutoCloseable {
+  static final class Munge implements AutoCloseable {
     private final Process daemon;
     private final Path socket;
 
@@ -375,7 +375,7 @@ class LoginTest {
     }
   }
 
-  private static boolean installed(String program) {
+  static boolean installed(String program) {
     return Arrays.stream(System.getenv("PATH").split(":", -1))
         .anyMatch(place -> Files.isExecutable(Path.of(place, program)));
   }
