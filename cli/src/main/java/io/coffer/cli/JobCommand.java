@@ -143,8 +143,9 @@ final class JobCommand extends BaseCommand {
         }
         case "hold" -> hold();
         case "revoke" -> {
-          if (keys.keyService() != null) {
-            KeyOptions.findKeyService().revokeTicket(keys.keyService(), revoked());
+          Path service = keys.keyService();
+          if (service != null) {
+            KeyOptions.findKeyService().revokeTicket(service, revoked());
             return ExitCode.OK.number();
           }
           int count =

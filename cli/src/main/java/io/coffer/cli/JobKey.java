@@ -10,7 +10,6 @@ import io.coffer.keys.VolumeException;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Optional;
-import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -111,8 +110,9 @@ interface JobKey extends AutoCloseable {
     private static final String USUAL = "/etc/coffer/key-service.json";
 
     private final ServiceTicket ticket;
-    private final CompletableFuture<String> withdrawn = new CompletableFuture<>();
     private KeyService.@Nullable Held held;
+    private @Nullable String reason;
+    private @Nullable Consumer<String> listener;
 
     private OfService(ServiceTicket ticket) {
       this.ticket = ticket;
@@ -145,7 +145,7 @@ interface JobKey extends AutoCloseable {
                     ticket.text(),
                     ticket.job(),
                     ServiceTicket::credential,
-                    withdrawn::complete);
+                    this::withdrawn);
         held = key;
         return key.password();
       } catch (VolumeException e) {
@@ -153,9 +153,21 @@ interface JobKey extends AutoCloseable {
       }
     }
 
+    private synchronized void withdrawn(String why) {
+      Consumer<String> told = listener;
+      if (reason == null && told != null) {
+        told.accept(why);
+      }
+      reason = why;
+    }
+
     @Override
-    public void watch(Consumer<String> refused) {
-      withdrawn.thenAccept(refused);
+    public synchronized void watch(Consumer<String> refused) {
+      String why = reason;
+      listener = refused;
+      if (why != null) {
+        refused.accept(why);
+      }
     }
 
     @Override
