@@ -110,6 +110,9 @@ final class SlurmEndings {
       takenByEpilog.merge(ending, 1, Integer::sum);
     }
     String output = cluster.output(job);
+    if (state.equals("UNKNOWN")) {
+      lost(job);
+    }
     if (output.contains("working")) {
       assertFalse(output.contains("old ticket works"), said(job));
       lastTicket = ticket;
@@ -207,12 +210,7 @@ final class SlurmEndings {
         cluster.in(Command.of("scancel", job)).ok();
       }
       case NODE_DAEMON_KILLED -> killAndRestart(node);
-      case CONTROLLER_KILLED -> {
-        killAndRestart("controller");
-        if (cluster.state(job).equals("UNKNOWN")) {
-          lost(job);
-        }
-      }
+      case CONTROLLER_KILLED -> killAndRestart("controller");
     }
   }
 
@@ -221,9 +219,6 @@ final class SlurmEndings {
    * the next one. Nodes that know the number drain themselves then, until they are restarted.
    */
   private void lost(String job) {
-    assertTrue(
-        Mounted.waitUntil(NOTHING_LEFT, () -> cluster.leftovers(job).isEmpty()),
-        () -> "left of lost job " + job + ": " + cluster.leftovers(job) + said(job));
     SlurmCluster.NODES.forEach(this::killAndRestart);
     cluster.forgetOutput(job);
   }
