@@ -145,8 +145,10 @@ final class SlurmKeyService implements AutoCloseable {
     String job =
         submit(
             ticket[0],
-            "srun --overlap sh -c 'echo $SLURMD_NODENAME >$VIEW/$SLURM_PROCID'\n"
-                + "sort $VIEW/[0-5] | uniq -c | tr -s '\\n ' ' '\n");
+            """
+            srun --overlap sh -c 'echo $SLURMD_NODENAME >$VIEW/$SLURM_PROCID'
+            sort $VIEW/[0-5] | uniq -c | tr -s '\\n ' ' '
+            """);
     assertEquals("COMPLETED", cluster.awaitEnd(job), () -> cluster.output(job));
     assertTrue(cluster.output(job).contains("2 n1 2 n2 2 n3"), () -> cluster.output(job));
     assertNothingLeft(job);
