@@ -150,7 +150,7 @@ final class SlurmEndings {
               random.nextBoolean()
                   ? "sleep 600\n"
                   : "srun --overlap bash -c 'cd $VIEW; while echo; do sleep 0.1; done"
-                        + " >busy.$SLURM_PROCID'\n";
+                      + " >busy.$SLURM_PROCID'\n";
         };
     String old =
         lastTicket.isEmpty()
@@ -182,7 +182,8 @@ final class SlurmEndings {
         cluster.in(Command.of("scontrol", "requeue", job)).ok();
         // Slurm would wait for two minutes, and only takes another time once it has cleaned up. It
         // refuses a run that starts in the same second in which the last one was ended.
-        Command now = cluster.in(Command.of("scontrol", "update", "JobId=" + job, "StartTime=now+2"));
+        Command now =
+            cluster.in(Command.of("scontrol", "update", "JobId=" + job, "StartTime=now+2"));
         assertTrue(
             Mounted.waitUntil(
                 Duration.ofSeconds(90),
@@ -215,8 +216,8 @@ final class SlurmEndings {
   }
 
   /**
-   * A controller that was killed before it had saved a job has forgotten it, and gives its number to
-   * the next one. Nodes that know the number drain themselves then, until they are restarted.
+   * A controller that was killed before it had saved a job has forgotten it, and gives its number
+   * to the next one. Nodes that know the number drain themselves then, until they are restarted.
    */
   private void lost(String job) {
     SlurmCluster.NODES.forEach(this::killAndRestart);

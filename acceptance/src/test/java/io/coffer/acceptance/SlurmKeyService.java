@@ -58,20 +58,23 @@ final class SlurmKeyService implements AutoCloseable {
         "owners",
         "{\"name\":\"project:a\",\"members\":[{\"identity\":\"client:alice\",\"role\":\"admin\"}]}");
     for (String node : SlurmCluster.NODES) {
-      operator(port, "PUT", "endpoints/" + node, "{\"services\":[\"hpc\"],\"attestation\":\"mtls\"}");
+      operator(
+          port, "PUT", "endpoints/" + node, "{\"services\":[\"hpc\"],\"attestation\":\"mtls\"}");
       write(
           cluster.path("tmp." + node).resolve("key-service.json"),
           "{%s,\"certificate\":\"%s\",\"key\":\"%s\"}"
               .formatted(
-                  base,
-                  certificates.resolve(node + ".pem"),
-                  certificates.resolve(node + ".key")));
+                  base, certificates.resolve(node + ".pem"), certificates.resolve(node + ".key")));
     }
     String id =
-        curl(certificates.resolve("alice"), port, "POST", "services/hpc/owners/project:a/keys", "{}")
+        curl(
+                certificates.resolve("alice"),
+                port,
+                "POST",
+                "services/hpc/owners/project:a/keys",
+                "{}")
             .replaceFirst("(?s).*\"id\":\"([0-9a-f-]{36})\".*", "$1");
-    String key =
-        ",\"service\":\"hpc\",\"owner\":\"project:a\",\"id\":\"%s\"".formatted(id);
+    String key = ",\"service\":\"hpc\",\"owner\":\"project:a\",\"id\":\"%s\"".formatted(id);
     write(
         alice,
         "{%s,\"certificate\":\"%s\",\"key\":\"%s\"%s}"
@@ -169,8 +172,7 @@ final class SlurmKeyService implements AutoCloseable {
     assertTrue(
         Mounted.waitUntil(
             Duration.ofSeconds(60),
-            () ->
-                SlurmCluster.NODES.stream().allMatch(node -> cluster.views(node, job).isEmpty())),
+            () -> SlurmCluster.NODES.stream().allMatch(node -> cluster.views(node, job).isEmpty())),
         () -> "a view stays: " + cluster.leftovers(job) + cluster.output(job));
     cluster.in(Command.of("scancel", job)).ok();
     cluster.awaitEnd(job);

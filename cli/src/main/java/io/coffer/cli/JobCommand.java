@@ -257,8 +257,7 @@ final class JobCommand extends BaseCommand {
       try (SecretBytes key = ticket.unlock(volume)) {
         MountPoint.require(ticket.volume(), at, false);
         view =
-            View.mount(
-                RunCommand.spec(ticket.volume(), at, volume, readOnly, sharedStorage), key);
+            View.mount(RunCommand.spec(ticket.volume(), at, volume, readOnly, sharedStorage), key);
       }
       Interruption.onInterrupt(() -> {
         // The process ends after this, wherever the other thread is.

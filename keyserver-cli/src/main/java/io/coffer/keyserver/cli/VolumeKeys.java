@@ -167,8 +167,7 @@ public final class VolumeKeys implements KeyService {
       try (SecretBytes secret =
           SecretBytes.take(token.string("token").getBytes(StandardCharsets.US_ASCII))) {
         client =
-            KeyClient.open(
-                read.settings(), secret, (which, reason) -> withdrawn.accept(reason));
+            KeyClient.open(read.settings(), secret, (which, reason) -> withdrawn.accept(reason));
       }
       return new Held() {
         @Override

@@ -141,12 +141,7 @@ public final class Tickets {
    * @throws ProblemException 401 with the reason
    */
   public JsonObject redeem(
-      Identity node,
-      Proven proven,
-      Identity user,
-      Job job,
-      JsonObject request,
-      int seconds)
+      Identity node, Proven proven, Identity user, Job job, JsonObject request, int seconds)
       throws ProblemException, EngineException, JsonException {
     request.allow("ticket", "credential", "job");
     Records.Loaded loaded = load(request.string("ticket"));
@@ -203,8 +198,7 @@ public final class Tickets {
   }
 
   private long secondsLeft(JsonObject ticket) throws JsonException {
-    long left =
-        Duration.between(now(), Instant.parse(ticket.string("expires"))).toSeconds();
+    long left = Duration.between(now(), Instant.parse(ticket.string("expires"))).toSeconds();
     return Math.max(1, Math.min(left, Tokens.MAX_RENEWABLE_SECONDS));
   }
 

@@ -108,8 +108,7 @@ public final class Tokens {
     }
   }
 
-  private JsonObject issue(
-      Identity caller, BigInteger serial, JsonObject request, JsonObject bound)
+  private JsonObject issue(Identity caller, BigInteger serial, JsonObject request, JsonObject bound)
       throws ProblemException, EngineException, JsonException {
     request.allow("presenter", "services", "owners", "keys", "seconds", "renewable_seconds");
     if (caller.profile() != Profile.CLIENT && caller.profile() != Profile.ENDPOINT) {

@@ -206,8 +206,7 @@ public final class KeyClient implements AutoCloseable {
    * @throws KeyServiceException if it refuses, or none can be reached
    */
   public static JsonObject ask(
-      Settings settings, String method, String path, @Nullable JsonObject body)
-      throws IOException {
+      Settings settings, String method, String path, @Nullable JsonObject body) throws IOException {
     try (HttpClient http = connector(settings)) {
       IOException unreachable = new IOException("there is none");
       for (URI url : settings.urls()) {

@@ -88,8 +88,7 @@ public final class SlurmJobs {
       process = new ProcessBuilder(command).redirectErrorStream(true).start();
       process.getOutputStream().close();
       String output =
-          new String(
-              process.getInputStream().readNBytes(MAX_OUTPUT_BYTES), StandardCharsets.UTF_8);
+          new String(process.getInputStream().readNBytes(MAX_OUTPUT_BYTES), StandardCharsets.UTF_8);
       if (!process.waitFor(TIMEOUT_SECONDS, TimeUnit.SECONDS)) {
         throw Refusal.unavailable("Slurm does not answer");
       }

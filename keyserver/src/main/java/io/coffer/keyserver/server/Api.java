@@ -559,8 +559,7 @@ final class Api implements Handler {
     Identity user = munge.subject(job.user());
     return state.use(b -> {
       b.tokens().useOnce(proven, credential);
-      return b.tickets()
-          .redeem(call.who(), proven, user, job, call.body(), logins.jobSeconds());
+      return b.tickets().redeem(call.who(), proven, user, job, call.body(), logins.jobSeconds());
     });
   }
 
