@@ -127,7 +127,9 @@ final class SlurmEndings {
       case NORMAL, REQUEUED -> assertEquals("COMPLETED", state, () -> said(job));
       case FAILING_COMMAND -> assertEquals("FAILED", state, () -> said(job));
       case CANCELLED -> assertEquals("CANCELLED", state, () -> said(job));
-      case TIME_LIMIT -> assertEquals("TIMEOUT", state, () -> said(job));
+      case TIME_LIMIT ->
+          // A script that was about to start a step finds that it may not, and may fail of that.
+          assertTrue(state.equals("TIMEOUT") || state.equals("FAILED"), () -> said(job));
       case HOLDER_KILLED, STEP_DAEMON_KILLED -> assertFalse(state.equals("COMPLETED") && !early);
       case NODE_DAEMON_KILLED, CONTROLLER_KILLED -> {
         // Slurm may lose it, cancel it or bring it to its end.
