@@ -29,12 +29,12 @@ final class SlurmEndings {
   /** How a job ends. Those come first that no other test has. */
   private enum Ending {
     NODE_DAEMON_KILLED,
-    CONTROLLER_KILLED,
     REQUEUED,
     TIME_LIMIT,
     HOLDER_KILLED,
     CANCELLED,
     STEP_DAEMON_KILLED,
+    CONTROLLER_KILLED,
     FAILING_COMMAND,
     NORMAL
   }

@@ -230,7 +230,7 @@ class SlurmTest {
   void leaves_nothing_whatever_ends_it() throws Exception {
     new SlurmEndings(
             cluster, SlurmTest::ticket, masterKey(), Long.getLong("coffer.test.seed", 20_260_101L))
-        .run(Integer.getInteger("coffer.test.jobs", 3));
+        .run(Integer.getInteger("coffer.test.jobs", 2));
   }
 
   @Test
