@@ -31,8 +31,11 @@ import org.jspecify.annotations.Nullable;
 public final class View {
   private static final System.Logger LOG = System.getLogger("io.coffer.cli");
 
-  /** How long the kernel may believe what it was told, if nobody else changes the store. */
+  /** How long the kernel believes names and attributes that somebody else might change. */
   private static final Duration BELIEVE = Duration.ofSeconds(1);
+
+  /** The same where nobody else does. */
+  private static final Duration BELIEVE_ALONE = Duration.ofHours(1);
 
   private final LocalStore store;
 
@@ -250,7 +253,12 @@ public final class View {
             spec.has(Switch.DEVICES),
             !spec.has(Switch.NO_EXECUTION),
             spec.kernelOptions());
-    Duration believe = sharing.believes() ? BELIEVE : Duration.ZERO;
+    // Not where something else changes the store by design: the plain tree of a reverse view, or
+    // another mount, which gocryptfs's users take for granted.
+    boolean alone = sharing == SharingMode.EXCLUSIVE && !readOnly && !spec.has(Switch.TOLERANT);
+    // When a tree is locked or unlocked, listings and absent names change with no change of theirs.
+    boolean lasting = alone && !spec.has(Switch.POLICIES);
+    Duration believe = sharing.believes() ? lasting ? BELIEVE_ALONE : BELIEVE : Duration.ZERO;
     return new MountOptions(
         request,
         // Looked at before; a stale answer must not refuse what the user has asked for.
@@ -261,9 +269,8 @@ public final class View {
         believe,
         sharing,
         sharing.keepsContents(),
-        // Not where something else changes the store by design: the plain tree of a reverse view,
-        // or another mount, which gocryptfs's users take for granted.
-        sharing.writesBack() && !readOnly && !spec.has(Switch.TOLERANT),
+        lasting,
+        alone,
         !spec.has(Switch.SERIALIZE_READS),
         owner(spec),
         spec.idle(),

@@ -547,8 +547,20 @@ final class FilesystemAdapter implements Filesystem, PolicyFilesystem.Cache {
   public OpenReply openDirectory(Caller caller, long id, int flags) throws ErrnoException {
     used();
     long handle = files.openDirectory(id);
-    openHandles.incrementAndGet();
-    return new OpenReply(handle, 0);
+    try {
+      int reply = 0;
+      if (options.keepListings()) {
+        reply = OPEN_CACHE_DIR;
+        if (stamps.opened(id, files.status(id))) {
+          reply |= OPEN_KEEP_CACHE;
+        }
+      }
+      openHandles.incrementAndGet();
+      return new OpenReply(handle, reply);
+    } catch (ErrnoException | RuntimeException e) {
+      files.releaseDirectory(handle);
+      throw e;
+    }
   }
 
   @Override

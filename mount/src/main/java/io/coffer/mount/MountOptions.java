@@ -16,6 +16,7 @@ import org.jspecify.annotations.Nullable;
  * @param negativeTimeout how long it may believe that a name does not exist
  * @param sharing who else may change the store; the timeouts and keepCache must fit to it
  * @param keepCache cached contents stay good between two opens, unless size or time changed
+ * @param keepListings cached listings stay good between two opens of a directory, unless it changed
  * @param writesBack the kernel may hold back writes and send them later; it then believes its own
  *     sizes and times as long as it knows a file
  * @param asynchronousRead the kernel may send several reads of one file at once
@@ -32,6 +33,7 @@ public record MountOptions(
     Duration negativeTimeout,
     SharingMode sharing,
     boolean keepCache,
+    boolean keepListings,
     boolean writesBack,
     boolean asynchronousRead,
     @Nullable Owner owner,

@@ -96,6 +96,7 @@ final class TestView {
         Duration.ZERO,
         o.sharing,
         o.keepCache,
+        o.keepCache,
         o.sharing.writesBack() && !o.readOnly,
         true,
         o.owner,

@@ -23,11 +23,14 @@ final class Attributes {
       "security.capability".getBytes(StandardCharsets.US_ASCII);
 
   private static final int XATTR_NAME_MAX = 255;
+  private static final long BARE_NANOS = 1_000_000_000;
 
   private final Volume volume;
+  private final Object[] changeLocks = new Object[64];
 
   Attributes(Volume volume) {
     this.volume = volume;
+    Arrays.setAll(changeLocks, _ -> new Object());
   }
 
   FileStatus status(Inode inode) throws ErrnoException {
@@ -148,6 +151,10 @@ final class Attributes {
     if (volume.encryption.isHiddenAttribute(name)) {
       throw new ErrnoException(Errno.ENODATA);
     }
+    checkName(name);
+    if (isBare(inode)) {
+      throw new ErrnoException(Errno.ENODATA);
+    }
     byte[] sealedName = storedName(name);
     byte[] storedName = sealedName == null ? name : sealedName;
     // Wrapped, since "there is none" and "not this object" are different answers.
@@ -173,6 +180,39 @@ final class Attributes {
     }
   }
 
+  /**
+   * Is it known to have no attribute at all? "ls -l" asks each file for a security label and for an
+   * ACL, and few files have either: one question for all names saves the rest. The answer is
+   * believed as long as the kernel believes a status that others might change.
+   */
+  private boolean isBare(Inode inode) {
+    if (volume.options.shared()) {
+      return false;
+    }
+    long until = inode.bareUntil;
+    if (until == Inode.NOT_BARE) {
+      return false;
+    }
+    if (until != 0 && System.nanoTime() - until < 0) {
+      return true;
+    }
+    synchronized (changeLock(inode)) {
+      boolean bare;
+      try {
+        bare = list(inode).length == 0;
+      } catch (ErrnoException e) {
+        return false; // whoever asks for one attribute is told better
+      }
+      inode.bareUntil = bare ? (System.nanoTime() + BARE_NANOS) | 2 : Inode.NOT_BARE;
+      return bare;
+    }
+  }
+
+  /** Held while attributes change, so that what was learned before is not noted after. */
+  private Object changeLock(Inode inode) {
+    return changeLocks[(int) inode.id() & (changeLocks.length - 1)];
+  }
+
   private static byte[][] one(byte @Nullable [] value) {
     return value == null ? new byte[][] {} : new byte[][] {value};
   }
@@ -186,16 +226,19 @@ final class Attributes {
     byte[] sealedName = storedName(name);
     byte[] storedName = sealedName == null ? name : sealedName;
     byte[] stored = sealedName == null ? value : volume.format.sealXattrValue(value);
-    onXattrs(
-        inode,
-        file -> {
-          file.setXattr(storedName, stored, flags);
-          return true;
-        },
-        (directory, at) -> {
-          directory.setXattr(at, storedName, stored, flags);
-          return true;
-        });
+    synchronized (changeLock(inode)) {
+      inode.bareUntil = Inode.NOT_BARE;
+      onXattrs(
+          inode,
+          file -> {
+            file.setXattr(storedName, stored, flags);
+            return true;
+          },
+          (directory, at) -> {
+            directory.setXattr(at, storedName, stored, flags);
+            return true;
+          });
+    }
   }
 
   private void checkMayChange(Inode inode, byte[] name) throws ErrnoException {
@@ -241,17 +284,21 @@ final class Attributes {
 
   /** The stored name of an attribute; null if it is kept as it is. */
   private byte @Nullable [] storedName(byte[] name) throws ErrnoException {
+    checkName(name);
+    try {
+      return volume.format.sealXattrName(name);
+    } catch (IllegalArgumentException e) {
+      throw new ErrnoException(Errno.ERANGE, e.getMessage());
+    }
+  }
+
+  private void checkName(byte[] name) throws ErrnoException {
     if (!volume.options.fileCapabilities() && Arrays.equals(name, CAPABILITY)) {
       // The kernel asks for it before every write; without set-id programs it means nothing.
       throw new ErrnoException(Errno.EOPNOTSUPP);
     }
     if (name.length == 0 || name.length > XATTR_NAME_MAX) {
       throw new ErrnoException(Errno.ERANGE);
-    }
-    try {
-      return volume.format.sealXattrName(name);
-    } catch (IllegalArgumentException e) {
-      throw new ErrnoException(Errno.ERANGE, e.getMessage());
     }
   }
 }

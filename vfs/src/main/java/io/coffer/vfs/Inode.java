@@ -6,12 +6,15 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A file, directory or other object of the store that somebody knows. There may be millions, so it
- * holds no descriptor and no lock: about 75 bytes, 90 more with its last known name.
+ * holds no descriptor and no lock: about 80 bytes, 90 more with its last known name.
  *
  * <p>An object of the store is told from another by device, inode number, type and birth time; the
  * last because filesystems use the number of a deleted file again.
  */
 final class Inode implements SlotTable.Numbered {
+  /** {@link #bareUntil} of what has, or had, an attribute. */
+  static final long NOT_BARE = 1;
+
   /** {@link #born} where the store does not keep birth times. */
   static final long NO_BIRTH = Long.MIN_VALUE;
 
@@ -46,6 +49,12 @@ final class Inode implements SlotTable.Numbered {
    * was not, or has been synced since. By the clock of {@link Durability}.
    */
   volatile long durabilityTime;
+
+  /**
+   * Until when it is believed to have no extended attributes, by System.nanoTime; 0 if nothing is
+   * known. Written by {@link Attributes}.
+   */
+  volatile long bareUntil;
 
   /**
    * {@link DirectoryState} of a directory, {@link FileState} of an open regular file, the length of
