@@ -551,7 +551,7 @@ final class FilesystemAdapter implements Filesystem, PolicyFilesystem.Cache {
       int reply = 0;
       if (options.keepListings()) {
         reply = OPEN_CACHE_DIR;
-        if (stamps.opened(id, files.status(id))) {
+        if (stamps.opened(id, files.status(id, 0))) {
           reply |= OPEN_KEEP_CACHE;
         }
       }
