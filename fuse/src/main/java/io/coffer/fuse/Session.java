@@ -237,7 +237,6 @@ public final class Session {
             | ATOMIC_O_TRUNC
             | DONT_MASK
             | DO_READDIRPLUS
-            | READDIRPLUS_AUTO
             | ASYNC_DIO
             | PARALLEL_DIROPS
             | ABORT_ERROR
@@ -246,6 +245,7 @@ public final class Session {
             | SETXATTR_EXT
             | INIT_EXT
             | (options.autoInvalidate() ? AUTO_INVAL_DATA : EXPLICIT_INVAL_DATA)
+            | (options.statusWithListings() ? 0 : READDIRPLUS_AUTO)
             | (options.asynchronousRead() ? ASYNC_READ : 0)
             | (options.killPrivileges() ? HANDLE_KILLPRIV_V2 : 0)
             | (options.writebackCache() ? WRITEBACK_CACHE : 0)

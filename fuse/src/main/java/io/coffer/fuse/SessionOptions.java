@@ -11,6 +11,8 @@ package io.coffer.fuse;
  * @param killPrivileges the filesystem itself removes set-id bits when somebody writes or
  *     truncates; else the kernel asks for the attribute security.capability before each single
  *     write
+ * @param statusWithListings each listing brings the status of what is in the directory, in the hope
+ *     that it is asked for next; else only where the kernel has seen that
  * @param threads most threads that handle requests at once
  */
 public record SessionOptions(
@@ -19,4 +21,5 @@ public record SessionOptions(
     boolean autoInvalidate,
     boolean asynchronousRead,
     boolean killPrivileges,
+    boolean statusWithListings,
     int threads) {}

@@ -52,7 +52,7 @@ class FuseMountTest {
                 true,
                 List.of()),
             files,
-            new SessionOptions(false, false, true, true, false, 8));
+            new SessionOptions(false, false, true, true, false, false, 8));
   }
 
   @AfterEach

@@ -87,6 +87,8 @@ public final class MountedView {
                   true,
                   options.asynchronousRead(),
                   !options.request().setUserId(),
+                  // Elsewhere each status may be a question to a server.
+                  options.sharing().believes(),
                   readerThreads()));
       MountedView view = new MountedView(mount, socket, control);
       Duration idle = options.idle();
