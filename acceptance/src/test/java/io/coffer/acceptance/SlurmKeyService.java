@@ -34,7 +34,7 @@ final class SlurmKeyService implements AutoCloseable {
         .ok();
     write(
         home.resolve("logins.json"),
-        "{\"munge\":{\"socket\":\"%s\"},\"slurm\":{\"seconds\":6}}"
+        "{\"munge\":{\"socket\":\"%s\"},\"slurm\":{\"seconds\":20}}"
             .formatted(cluster.path("munge/munge.sock")));
     server =
         cluster
