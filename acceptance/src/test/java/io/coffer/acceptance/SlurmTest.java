@@ -223,9 +223,7 @@ class SlurmTest {
     guides.unmountedByTrap();
   }
 
-  /**
-   * Two jobs, or as many as the property {@code coffer.test.jobs} says; 100 take half an hour.
-   */
+  /** Two jobs, or as many as the property {@code coffer.test.jobs} says; 100 take half an hour. */
   @Test
   @Order(4)
   void leaves_nothing_whatever_ends_it() throws Exception {
