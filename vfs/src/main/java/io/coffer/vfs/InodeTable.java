@@ -215,7 +215,8 @@ final class InodeTable {
     others.add(first ? 0 : others.size(), new Location(parent, name, null));
     // A directory has one name; a second is kept for the case that what was just seen is outdated.
     int most = inode.isDirectory() ? 2 : MAX_LOCATIONS;
-    Location dropped = others.size() > most ? others.removeLast() : null;
+    // The oldest goes, never what was just seen, even if that is to be tried last.
+    Location dropped = others.size() > most ? others.remove(first ? most : most - 1) : null;
     inode.location = chain(others);
     if (dropped != null) {
       dropped.parent().references--;
