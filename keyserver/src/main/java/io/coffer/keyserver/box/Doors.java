@@ -35,7 +35,7 @@ public final class Doors {
    */
   public JsonObject open(Identity caller, String owner, JsonObject request)
       throws ProblemException, EngineException, JsonException {
-    Services.requireOperator(caller);
+    Roles.requireOperator(caller);
     request.allow("service", "roles");
     owners.get(caller, owner);
     String service = Names.service(request.string("service"));
@@ -77,7 +77,7 @@ public final class Doors {
   /** Closes the door for an owner; its secrets stay. */
   public JsonObject close(Identity caller, String owner)
       throws ProblemException, EngineException, JsonException {
-    Services.requireOperator(caller);
+    Roles.requireOperator(caller);
     Records.Loaded door = records.find("door/" + Names.owner(owner));
     if (door == null) {
       throw ProblemException.notFound(
@@ -90,7 +90,7 @@ public final class Doors {
 
   /** For which owners it is open; operators and auditors may know. */
   public JsonObject list(Identity caller) throws ProblemException, EngineException {
-    Services.requireOverseer(caller);
+    Roles.requireOverseer(caller);
     List<JsonObject> doors = new ArrayList<>();
     for (String id : records.ids("door/", "", Integer.MAX_VALUE)) {
       Records.Loaded door = records.find(id);

@@ -36,7 +36,7 @@ public final class Owners {
   /** Makes an owner. */
   public JsonObject create(Identity caller, JsonObject request)
       throws ProblemException, EngineException, JsonException {
-    Services.requireOperator(caller);
+    Roles.requireOperator(caller);
     request.allow("name", "members");
     String name = Names.owner(request.string("name"));
     if (records.find("owner/" + name) != null) {
@@ -118,7 +118,7 @@ public final class Owners {
   /** Bounds how many keys an owner may have in each of its lock boxes; an operator may. */
   public JsonObject quota(Identity caller, String name, JsonObject request)
       throws ProblemException, EngineException, JsonException {
-    Services.requireOperator(caller);
+    Roles.requireOperator(caller);
     request.allow("keys");
     Records.Loaded owner = load(name);
     owner.json().put("quota", request.integer("keys", 0, MAX_QUOTA));

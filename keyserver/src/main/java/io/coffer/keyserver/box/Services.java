@@ -55,20 +55,6 @@ public final class Services {
     }
   }
 
-  static void requireOperator(Identity caller) throws ProblemException {
-    if (caller.profile() != Profile.OPERATOR) {
-      throw ProblemException.forbidden(
-          "only an operator may do that", "Ask an operator of this key server.");
-    }
-  }
-
-  static void requireOverseer(Identity caller) throws ProblemException {
-    if (caller.profile() != Profile.OPERATOR && caller.profile() != Profile.AUDITOR) {
-      throw ProblemException.forbidden(
-          "only operators and auditors may see that", "Ask one of them.");
-    }
-  }
-
   private String now() {
     return clock.instant().truncatedTo(ChronoUnit.SECONDS).toString();
   }
@@ -76,7 +62,7 @@ public final class Services {
   /** Makes a service with its first master key. */
   public JsonObject create(Identity caller, JsonObject request)
       throws ProblemException, EngineException, JsonException {
-    requireOperator(caller);
+    Roles.requireOperator(caller);
     request.allow("name", "description");
     String name = Names.service(request.string("name"));
     String description = request.optionalString("description");
@@ -204,7 +190,7 @@ public final class Services {
   /** Makes a new version of the master key; {@link #rewrap} then moves the key-strings to it. */
   public JsonObject rotate(Identity caller, String name)
       throws ProblemException, EngineException, JsonException {
-    requireOperator(caller);
+    Roles.requireOperator(caller);
     Records.Loaded service = load(name);
     JsonObject json = service.json();
     int version = (int) json.integer("current", 1, Integer.MAX_VALUE - 1) + 1;
@@ -328,7 +314,7 @@ public final class Services {
   /** Retires an old version of the master key: nothing is wrapped under it any more. */
   public JsonObject retire(Identity caller, String name, int version)
       throws ProblemException, EngineException, JsonException {
-    requireOperator(caller);
+    Roles.requireOperator(caller);
     Records.Loaded service = load(name);
     JsonObject json = service.json();
     if (version == json.integer("current", 1, Integer.MAX_VALUE)) {
@@ -367,7 +353,7 @@ public final class Services {
   /** Registers an endpoint for services, or changes for which. */
   public JsonObject register(Identity caller, String name, JsonObject request)
       throws ProblemException, EngineException, JsonException {
-    requireOperator(caller);
+    Roles.requireOperator(caller);
     request.allow("services", "attestation", "tpm");
     String attestation = request.string("attestation");
     if (!attestation.equals("mtls") && !attestation.equals("tpm")) {
@@ -427,7 +413,7 @@ public final class Services {
 
   /** Takes an endpoint's registration away; master keys it holds already it keeps until rotated. */
   public void unregister(Identity caller, String name) throws ProblemException, EngineException {
-    requireOperator(caller);
+    Roles.requireOperator(caller);
     Records.Loaded endpoint = records.find("endpoint/" + Names.service(name));
     if (endpoint == null) {
       throw ProblemException.notFound(

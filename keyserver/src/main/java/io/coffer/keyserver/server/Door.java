@@ -179,7 +179,8 @@ final class Door implements Handler {
       String outcome =
           status < 400 ? "granted" : status < 500 || status == 503 ? "refused" : "failed";
       try {
-        audit.append(new AuditEvent(who, Api.address(request), action, target, outcome, reason));
+        audit.append(
+            new AuditEvent(who, Callers.address(request), action, target, outcome, reason));
       } catch (AuditException e) {
         LOG.log(System.Logger.Level.ERROR, "the audit log cannot be written", e);
         close(answer);

@@ -1,0 +1,103 @@
+package io.coffer.keyserver.server;
+
+import io.coffer.crypto.SecretBytes;
+import io.coffer.keyserver.audit.AuditLog;
+import io.coffer.keyserver.box.LockBoxes;
+import io.coffer.keyserver.box.ProblemException;
+import io.coffer.keyserver.box.Roles;
+import io.coffer.keyserver.engine.EngineException;
+import io.coffer.keyserver.json.JsonException;
+import io.coffer.keyserver.json.JsonObject;
+import io.coffer.keyserver.seal.SealException;
+import io.coffer.keyserver.seal.Share;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+
+/** The server itself: its state, its seal, its metrics and its audit log. */
+final class ServerResource {
+  private final ServerState state;
+  private final AuditLog audit;
+  private final Metrics metrics;
+
+  ServerResource(ServerState state, AuditLog audit, Metrics metrics) {
+    this.state = state;
+    this.audit = audit;
+    this.metrics = metrics;
+  }
+
+  void addTo(Routes routes) {
+    routes.addQuiet(
+        "GET",
+        "/v1/status",
+        "server.status",
+        call ->
+            new JsonObject()
+                .put("sealed", state.isSealed())
+                .put("you", call.who().toString())
+                .put("servers", state.servers())
+                .put("audit_head", audit.head().toString()));
+    routes.addQuiet("GET", "/health", "server.health", call -> health());
+    routes.addQuiet("GET", "/metrics", "server.metrics", this::prometheus);
+    routes.add("POST", "/v1/seal/unseal", "server.unseal", 200, this::unseal);
+    routes.add(
+        "POST",
+        "/v1/seal/seal",
+        "server.seal",
+        200,
+        call -> {
+          Roles.requireOperator(call.who());
+          state.seal();
+          return new JsonObject().put("sealed", true);
+        });
+    routes.add("GET", "/v1/audit", "audit.read", 200, this::auditLog);
+  }
+
+  private Object health() throws ProblemException {
+    if (state.isSealed()) {
+      throw new ProblemException(
+          503, "the server is sealed", "Operators open it with 'coffer keyserver unseal'.");
+    }
+    return new JsonObject().put("status", "up");
+  }
+
+  private Object prometheus(Call call) throws ProblemException, EngineException, JsonException {
+    if (!Roles.isOverseer(call.who())) {
+      throw ProblemException.forbidden(
+          "only operators and auditors may read the metrics",
+          "Issue the collector a certificate of the profile auditor.");
+    }
+    long[] size = state.isSealed() ? new long[2] : state.<long[]>use(LockBoxes::size);
+    String text = metrics.text(state.isSealed(), size[0], size[1], audit.head().sequence());
+    return new Content("text/plain; version=0.0.4", text.getBytes(StandardCharsets.UTF_8));
+  }
+
+  private Object unseal(Call call)
+      throws ProblemException, SealException, EngineException, JsonException {
+    Roles.requireOperator(call.who());
+    call.body().allow("passphrase", "share");
+    if (call.body().has("passphrase") == call.body().has("share")) {
+      throw ProblemException.badRequest(
+          "either 'passphrase' or 'share' is needed", "Send one of them, as base64.");
+    }
+    int missing = 0;
+    if (call.body().has("passphrase")) {
+      try (SecretBytes passphrase = SecretBytes.take(call.body().bytes("passphrase"))) {
+        state.unseal(passphrase);
+      }
+    } else {
+      byte[] text = call.body().bytes("share");
+      missing = state.unseal(Share.parse(text));
+    }
+    return new JsonObject().put("sealed", missing > 0).put("missing_shares", missing);
+  }
+
+  private Object auditLog(Call call) throws ProblemException, IOException {
+    Roles.requireAuditor(call.who());
+    int after = call.query("after", Integer.MAX_VALUE, 0);
+    int limit = call.query("limit", 10_000, 1000);
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    audit.export(after, limit, out);
+    return new Content("application/x-ndjson", out.toByteArray());
+  }
+}
