@@ -37,10 +37,8 @@ final class Commands {
   }
 
   static int run(Object commands, List<String> arguments, Console console) {
-    if (commands instanceof Group group) {
-      group.console = console;
-    }
     CommandLine line = new CommandLine(commands);
+    give(console, line);
     line.setCommandName("coffer " + line.getCommandName());
     line.setOut(new PrintWriter(console.out(), true, StandardCharsets.UTF_8));
     line.setErr(new PrintWriter(console.err(), true, StandardCharsets.UTF_8));
@@ -57,6 +55,13 @@ final class Commands {
     return line.execute(arguments.toArray(String[]::new));
   }
 
+  private static void give(Console console, CommandLine line) {
+    if (line.getCommandSpec().userObject() instanceof Group group) {
+      group.console = console;
+    }
+    line.getSubcommands().values().forEach(each -> give(console, each));
+  }
+
   private static int failed(Exception e, Console console) {
     switch (e) {
       case Failure failure -> {
@@ -66,6 +71,9 @@ final class Commands {
       }
       case SealException seal -> {
         console.say(String.valueOf(seal.getMessage()));
+        if (!seal.advice().isEmpty()) {
+          console.err().println("  " + seal.advice());
+        }
         return Failure.WRONG_SECRET;
       }
       case IllegalArgumentException wrong -> {

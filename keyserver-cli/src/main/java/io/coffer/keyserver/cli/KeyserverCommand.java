@@ -12,6 +12,7 @@ import io.coffer.keyserver.json.JsonException;
 import io.coffer.keyserver.json.JsonObject;
 import io.coffer.keyserver.seal.SealException;
 import io.coffer.keyserver.seal.Share;
+import io.coffer.keyserver.server.Hardware;
 import io.coffer.keyserver.server.KeyServer;
 import io.coffer.keyserver.server.Limits;
 import io.coffer.keyserver.server.ServerBackup;
@@ -49,11 +50,12 @@ import picocli.CommandLine.Parameters;
     name = "keyserver",
     mixinStandardHelpOptions = true,
     synopsisSubcommandLabel = "COMMAND",
+    subcommands = {SealsCommand.class, TpmPolicyCommand.class},
     description = {
       "The key service: keys in lock boxes, opened only by registered endpoints.",
       "",
       "A server starts sealed and knows no key until operators open it, by a passphrase or by a"
-          + " quorum of shares."
+          + " quorum of shares, or until its TPM does."
     },
     footer = {
       "",
@@ -148,6 +150,16 @@ final class KeyserverCommand extends Commands.Group {
         paramLabel = "K/N",
         description = "Open it by any K of N shares instead of a passphrase.")
     private @Nullable String quorum;
+
+    @Option(
+        names = "--seal",
+        paramLabel = "KIND",
+        description =
+            "Seal it to hardware as well, by which it opens itself: tpm. The passphrase or the"
+                + " quorum remains for the day when that fails.")
+    private @Nullable String seal;
+
+    @Mixin private HardwareOptions hardware = new HardwareOptions();
 
     @Option(
         names = "--shares-dir",
@@ -247,6 +259,9 @@ final class KeyserverCommand extends Commands.Group {
     make(options, passphraseFile, directory).close();
     console().say("made a key server in " + directory);
     console().err().println("  Start it with 'coffer keyserver run " + directory + "'.");
+    if ("tpm".equals(options.seal)) {
+      TpmPolicyCommand.tellNext(console(), directory);
+    }
     return 0;
   }
 
@@ -316,20 +331,21 @@ final class KeyserverCommand extends Commands.Group {
   private SecretBytes make(InitOptions options, @Nullable Path passphraseFile, Path directory)
       throws IOException, Failure {
     ServerHome.Listen listen = listen(options.listen);
+    HardwareOptions.Chosen hardware =
+        options.seal == null
+            ? null
+            : options.hardware.choose(options.seal, options.seal, Hardware.NONE);
     ServerHome.Opening opening;
     SecretBytes passphrase = null;
     if (options.quorum != null) {
-      Matcher quorum = QUORUM.matcher(options.quorum);
-      if (!quorum.matches()) {
-        throw new Failure(
-            Failure.USAGE, "'" + options.quorum + "' is no quorum", "Write K/N, for example 3/5.");
-      }
-      opening =
-          ServerHome.Opening.quorum(
-              Integer.parseInt(quorum.group(1)), Integer.parseInt(quorum.group(2)));
+      int[] quorum = quorum(options.quorum);
+      opening = ServerHome.Opening.quorum(quorum[0], quorum[1]);
     } else {
       passphrase = console().secret(passphraseFile, "New passphrase of the key server: ", true);
       opening = ServerHome.Opening.passphrase(passphrase);
+    }
+    if (hardware != null) {
+      opening = opening.and(hardware.hardware(), hardware.extra());
     }
     try {
       List<Share> shares =
@@ -342,7 +358,7 @@ final class KeyserverCommand extends Commands.Group {
               opening,
               options.etcd.settings(),
               Clock.systemUTC());
-      handOut(shares, options.sharesDirectory);
+      handOut(shares, options.sharesDirectory, console());
     } catch (SealException e) {
       closeIfAny(passphrase);
       throw new Failure(
@@ -360,20 +376,31 @@ final class KeyserverCommand extends Commands.Group {
     }
   }
 
-  private void handOut(List<Share> shares, @Nullable Path directory) throws IOException {
+  /** The two numbers of a quorum. */
+  static int[] quorum(String text) throws Failure {
+    Matcher quorum = QUORUM.matcher(text);
+    if (!quorum.matches()) {
+      throw new Failure(
+          Failure.USAGE, "'" + text + "' is no quorum", "Write K/N, for example 3/5.");
+    }
+    return new int[] {Integer.parseInt(quorum.group(1)), Integer.parseInt(quorum.group(2))};
+  }
+
+  static void handOut(List<Share> shares, @Nullable Path directory, Console console)
+      throws IOException {
     if (shares.isEmpty()) {
       return;
     }
     if (directory != null) {
       DurableFiles.createPrivateDirectory(directory);
     } else {
-      console().say("give each of these shares to another operator; they are not shown again");
+      console.say("give each of these shares to another operator; they are not shown again");
     }
     for (Share share : shares) {
       byte[] text = share.text();
       try {
         if (directory == null) {
-          console().printSecret(text);
+          console.printSecret(text);
         } else {
           byte[] line = Arrays.copyOf(text, text.length + 1);
           line[text.length] = '\n';
@@ -394,7 +421,8 @@ final class KeyserverCommand extends Commands.Group {
         "Run the key server of DIR until it is interrupted.",
         "",
         "With a passphrase, typed or from a file, it opens at once; with --sealed, or if it has a"
-            + " quorum, it waits for 'coffer keyserver unseal'."
+            + " quorum, it waits for 'coffer keyserver unseal'. A server that is sealed to hardware"
+            + " opens by that, and waits if it does not."
       })
   int run(
       @Mixin InitOptions options,
@@ -429,8 +457,11 @@ final class KeyserverCommand extends Commands.Group {
     }
     ServerHome home = ServerHome.open(directory);
     KeyServer server;
+    boolean byHardware;
     try {
-      if (passphrase == null && !sealed && opensByPassphrase(home)) {
+      byHardware =
+          passphrase == null && passphraseFile == null && !sealed && !home.hardware().isNone();
+      if (passphrase == null && !sealed && !byHardware && opensByPassphrase(home)) {
         passphrase = console().secret(passphraseFile, "Passphrase of the key server: ", false);
       }
       server =
@@ -445,6 +476,13 @@ final class KeyserverCommand extends Commands.Group {
       if (passphrase != null) {
         try (SecretBytes given = passphrase) {
           server.unseal(given);
+        }
+      } else if (byHardware) {
+        try {
+          server.unsealByHardware();
+        } catch (SealException e) {
+          console().say(String.valueOf(e.getMessage()));
+          console().err().println("  " + e.advice());
         }
       }
       Runtime.getRuntime()
@@ -467,7 +505,7 @@ final class KeyserverCommand extends Commands.Group {
                 + server.port()
                 + (server.isSealed()
                     ? ", sealed; open it with 'coffer keyserver unseal " + directory + "'"
-                    : " and is open"));
+                    : " and is open, by " + server.openedBy()));
     if (door != null) {
       console()
           .say("OpenStack clients find it at https://" + door.host() + ":" + server.doorPort());
@@ -484,7 +522,7 @@ final class KeyserverCommand extends Commands.Group {
   private static boolean opensByPassphrase(ServerHome home) throws IOException {
     try (var engine = home.openEngine(false)) {
       return io.coffer.keyserver.seal.Seal.load(engine).slots().stream()
-          .anyMatch(slot -> slot.kind().equals("passphrase"));
+          .anyMatch(slot -> slot.way() instanceof io.coffer.keyserver.seal.Way.Passphrase);
     }
   }
 
@@ -604,6 +642,10 @@ final class KeyserverCommand extends Commands.Group {
     JsonObject status = remote.send("GET", "/v1/status", null);
     boolean sealed = status.bool("sealed", true);
     console().out().println(sealed ? "sealed" : "open");
+    String by = status.optionalString("opened_by");
+    if (by != null) {
+      console().err().println("  opened by " + by);
+    }
     console().err().println("  you are " + status.string("you"));
     if (!status.strings("servers").isEmpty()) {
       console().err().println("  alive: " + String.join(", ", status.strings("servers")));
@@ -789,13 +831,16 @@ final class KeyserverCommand extends Commands.Group {
       name = "unseal",
       mixinStandardHelpOptions = true,
       description = {
-        "Open the server, with the passphrase or with your share of the quorum.",
+        "Open the server, with the passphrase or with your share of the quorum; with --hardware,"
+            + " have it try its TPM again.",
         "",
         "The shares are given one after the other, within ten minutes, from wherever the"
             + " operators are."
       })
   int unseal(
       @Option(names = "--share", description = "Give a share, not the passphrase.") boolean share,
+      @Option(names = "--hardware", description = "Give nothing: the server asks its hardware.")
+          boolean hardware,
       @Option(
               names = {"--passphrase-file", "--share-file"},
               paramLabel = "FILE",
@@ -803,6 +848,12 @@ final class KeyserverCommand extends Commands.Group {
           @Nullable Path file,
       @Mixin Remote remote)
       throws IOException, Failure, JsonException {
+    if (hardware) {
+      JsonObject opened =
+          remote.send("POST", "/v1/seal/unseal", new JsonObject().put("hardware", true));
+      console().say("the key server is open, by " + opened.string("opened_by"));
+      return 0;
+    }
     try (SecretBytes secret =
         console().secret(file, share ? "Your share: " : "Passphrase of the key server: ", false)) {
       byte[] bytes = secret.read(byte[]::clone);

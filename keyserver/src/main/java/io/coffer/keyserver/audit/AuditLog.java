@@ -8,9 +8,13 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.io.RandomAccessFile;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.security.GeneralSecurityException;
 import java.security.MessageDigest;
@@ -78,6 +82,7 @@ public final class AuditLog implements AutoCloseable {
   private final Path file;
   // No FileChannel: interrupting a thread that writes to one closes it.
   private final RandomAccessFile out;
+  private final FileChannel lock;
   private final PrivateKey key;
   private final Clock clock;
   private final ArrayDeque<Pending> queue = new ArrayDeque<>();
@@ -85,7 +90,9 @@ public final class AuditLog implements AutoCloseable {
   private volatile Head head;
   private @Nullable AuditException broken;
 
-  private AuditLog(Path file, RandomAccessFile out, PrivateKey key, Clock clock, Head head) {
+  private AuditLog(
+      Path file, RandomAccessFile out, FileChannel lock, PrivateKey key, Clock clock, Head head) {
+    this.lock = lock;
     this.file = file;
     this.out = out;
     this.key = key;
@@ -105,7 +112,14 @@ public final class AuditLog implements AutoCloseable {
       Files.createFile(
           file, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
     }
-    RandomAccessFile out = new RandomAccessFile(file.toFile(), "rw");
+    FileChannel lock = lock(file);
+    RandomAccessFile out;
+    try {
+      out = new RandomAccessFile(file.toFile(), "rw");
+    } catch (IOException e) {
+      lock.close();
+      throw e;
+    }
     try {
       Verifier verifier = new Verifier(publicKey);
       long good = verifier.readAll(file, true);
@@ -114,7 +128,7 @@ public final class AuditLog implements AutoCloseable {
         out.setLength(good);
       }
       out.seek(good);
-      AuditLog log = new AuditLog(file, out, key, clock, verifier.head());
+      AuditLog log = new AuditLog(file, out, lock, key, clock, verifier.head());
       if (cut || verifier.unsigned > 0) {
         log.append(
             new AuditEvent(
@@ -123,8 +137,30 @@ public final class AuditLog implements AutoCloseable {
       return log;
     } catch (IOException | RuntimeException e) {
       out.close();
+      lock.close();
       throw e;
     }
+  }
+
+  /** Keeps a second writer out, with a file beside: closing any reader would end a lock on it. */
+  private static FileChannel lock(Path file) throws IOException {
+    FileChannel channel =
+        FileChannel.open(
+            file.resolveSibling(file.getFileName() + ".lock"),
+            Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE),
+            PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
+    FileLock held;
+    try {
+      held = channel.tryLock();
+    } catch (OverlappingFileLockException e) {
+      held = null;
+    }
+    if (held == null) {
+      channel.close();
+      throw new IOException(
+          "the audit log " + file + " is in use by a running key server; stop that first");
+    }
+    return channel;
   }
 
   /**
@@ -343,6 +379,7 @@ public final class AuditLog implements AutoCloseable {
         broken = new AuditException("the audit log is closed");
       }
       out.close();
+      lock.close();
     } finally {
       writing.unlock();
     }

@@ -12,6 +12,7 @@ import io.coffer.keyserver.json.JsonException;
 import io.coffer.keyserver.json.JsonObject;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Set;
@@ -20,18 +21,21 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The sealed root key of a key server: 32 random bytes, from which the keys of its records are
- * derived, wrapped once for every way to open it (a slot). A slot is a passphrase, or a quorum of
- * shares. The seal lies in the engine under the key {@code seal}, as JSON:
+ * derived, wrapped once for every way to open it (a slot, which operators call a seal). The seal
+ * lies in the engine under the key {@code seal}, as JSON:
  *
  * <pre>
  * {"format": 1, "id": UUID, "slots": [
  *   {"name", "kind": "passphrase", "log_n", "salt": base64, "wrapped": base64},
- *   {"name", "kind": "quorum", "set", "threshold", "shares", "wrapped": base64}]}
+ *   {"name", "kind": "quorum", "set", "threshold", "shares", "wrapped": base64},
+ *   {"name", "kind": "tpm", ..., "wrapped": base64},
+ *   {"name", "kind": "pkcs11", ..., "wrapped": base64}]}
  * </pre>
  *
  * {@code wrapped} is nonce 12 || AES-256-GCM(slot key, root key) || tag 16, and its associated data
  * is {@code "coffer seal 1" || 0 || id/name/kind/parameters}. The slot key is scrypt(passphrase,
- * salt, N=2^log_n, r=8, p=1), or a random key that Shamir's scheme splits.
+ * salt, N=2^log_n, r=8, p=1), a random key that Shamir's scheme splits, or one that a TPM or a
+ * token keeps ({@link Way}).
  *
  * <p>Immutable; a change gives a new seal, which {@link #store} writes.
  */
@@ -40,8 +44,7 @@ public final class Seal {
   public static final int DEFAULT_LOG_N = 16;
 
   private static final String KEY = "seal";
-  private static final int MIN_LOG_N = 10;
-  private static final int MAX_LOG_N = 20; // 1 GiB; a forged seal must not exhaust memory
+  private static final Set<String> BINARY = binaryMembers();
   private static final int ROOT_BYTES = 32;
   private static final int NONCE_BYTES = 12;
   private static final int WRAPPED_BYTES = NONCE_BYTES + ROOT_BYTES + 16;
@@ -49,23 +52,25 @@ public final class Seal {
   /**
    * One way to open the seal.
    *
-   * @param logN for a passphrase
-   * @param salt for a passphrase
-   * @param set for a quorum
+   * @param wrapped the root key
    */
-  public record Slot(
-      String name,
-      String kind,
-      int logN,
-      byte[] salt,
-      String set,
-      int threshold,
-      int shares,
-      byte[] wrapped) {
-    private String parameters() {
-      return kind.equals("passphrase")
-          ? logN + "/" + HexFormat.of().formatHex(salt)
-          : set + "/" + threshold + "/" + shares;
+  public record Slot(String name, Way way, byte[] wrapped) {
+    /** What people call it. */
+    @Override
+    public String toString() {
+      return name.equals(way.kind()) ? name : way.kind() + " '" + name + "'";
+    }
+  }
+
+  /**
+   * The root key, and what opened it.
+   *
+   * @param root closed with this
+   */
+  public record Opened(Slot by, SecretBytes root) implements AutoCloseable {
+    @Override
+    public void close() {
+      root.close();
     }
   }
 
@@ -105,11 +110,11 @@ public final class Seal {
           "the store has not been initialised; run 'coffer keyserver init' first");
     }
     try {
-      JsonObject json = JsonObject.parse(entry.value(), Set.of("salt", "wrapped"));
+      JsonObject json = JsonObject.parse(entry.value(), BINARY);
       json.integer("format", 1, 1);
       List<Slot> slots = new ArrayList<>();
       for (JsonObject each : json.objects("slots")) {
-        Slot slot = slot(each);
+        Slot slot = new Slot(each.string("name"), Way.read(each), each.bytes("wrapped"));
         if (slot.wrapped().length != WRAPPED_BYTES) {
           throw new JsonException("'wrapped' has a wrong length");
         }
@@ -121,33 +126,6 @@ public final class Seal {
     }
   }
 
-  private static Slot slot(JsonObject json) throws JsonException {
-    String kind = json.string("kind");
-    return switch (kind) {
-      case "passphrase" ->
-          new Slot(
-              json.string("name"),
-              kind,
-              (int) json.integer("log_n", MIN_LOG_N, MAX_LOG_N),
-              json.bytes("salt"),
-              "",
-              0,
-              0,
-              json.bytes("wrapped"));
-      case "quorum" ->
-          new Slot(
-              json.string("name"),
-              kind,
-              0,
-              new byte[0],
-              json.string("set"),
-              (int) json.integer("threshold", 1, Shamir.MAX_SHARES),
-              (int) json.integer("shares", 1, Shamir.MAX_SHARES),
-              json.bytes("wrapped"));
-      default -> throw new JsonException("unknown kind of slot");
-    };
-  }
-
   /** Writes the seal in place of the one it was made from. */
   public Seal store(Engine engine) throws EngineException {
     if (slots.isEmpty()) {
@@ -155,12 +133,8 @@ public final class Seal {
     }
     List<JsonObject> list = new ArrayList<>();
     for (Slot slot : slots) {
-      JsonObject json = new JsonObject().put("name", slot.name()).put("kind", slot.kind());
-      if (slot.kind().equals("passphrase")) {
-        json.put("log_n", slot.logN()).put("salt", slot.salt());
-      } else {
-        json.put("set", slot.set()).put("threshold", slot.threshold()).put("shares", slot.shares());
-      }
+      JsonObject json = new JsonObject().put("name", slot.name()).put("kind", slot.way().kind());
+      slot.way().write(json);
       list.add(json.put("wrapped", slot.wrapped()));
     }
     byte[] value = new JsonObject().put("format", 1).put("id", id).put("slots", list).toBytes();
@@ -183,13 +157,13 @@ public final class Seal {
       throw new SealException("the passphrase is too short; use at least 8 characters");
     }
     requireFree(name);
-    if (logN < MIN_LOG_N || logN > MAX_LOG_N) {
+    if (logN < Way.MIN_LOG_N || logN > Way.MAX_LOG_N) {
       throw new IllegalArgumentException("scrypt cost 2^" + logN);
     }
     byte[] salt = RandomBytes.of(32);
-    Slot open = new Slot(name, "passphrase", logN, salt, "", 0, 0, new byte[0]);
-    try (SecretBytes key = passphraseKey(open, passphrase)) {
-      return with(wrap(open, key, root));
+    Way.Passphrase way = new Way.Passphrase(logN, salt);
+    try (SecretBytes key = passphraseKey(way, passphrase)) {
+      return with(wrap(name, way, key, root));
     }
   }
 
@@ -206,9 +180,9 @@ public final class Seal {
           "a quorum needs at least 2 shares and at most as many as there are, for example 3/5");
     }
     String set = HexFormat.of().formatHex(RandomBytes.of(4));
-    Slot open = new Slot(name, "quorum", 0, new byte[0], set, threshold, shares, new byte[0]);
+    Way way = new Way.Quorum(set, threshold, shares);
     try (SecretBytes key = SecretBytes.random(ROOT_BYTES)) {
-      Seal seal = with(wrap(open, key, root));
+      Seal seal = with(wrap(name, way, key, root));
       List<Share> handOut =
           key.read(bytes ->
               Shamir.split(bytes, threshold, shares).stream()
@@ -216,6 +190,18 @@ public final class Seal {
                   .toList());
       return new NewQuorum(seal, handOut);
     }
+  }
+
+  /**
+   * Adds a way whose slot key something else keeps: a TPM, or a token.
+   *
+   * @param key 32 bytes
+   * @throws SealException if the name is taken
+   */
+  public Seal withKey(SecretBytes root, String name, Way way, SecretBytes key)
+      throws SealException {
+    requireFree(name);
+    return with(wrap(name, way, key, root));
   }
 
   /** Removes a slot, but not the last. */
@@ -231,15 +217,15 @@ public final class Seal {
   }
 
   /** Opens the root key with a passphrase. */
-  public SecretBytes open(SecretBytes passphrase) throws SealException {
+  public Opened open(SecretBytes passphrase) throws SealException {
     boolean any = false;
     for (Slot slot : slots) {
-      if (slot.kind().equals("passphrase")) {
+      if (slot.way() instanceof Way.Passphrase way) {
         any = true;
-        try (SecretBytes key = passphraseKey(slot, passphrase)) {
+        try (SecretBytes key = passphraseKey(way, passphrase)) {
           SecretBytes root = unwrap(slot, key);
           if (root != null) {
-            return root;
+            return new Opened(slot, root);
           }
         }
       }
@@ -251,21 +237,26 @@ public final class Seal {
   }
 
   /** The quorum that a share belongs to. */
-  public Slot quorumOf(Share share) throws SealException {
+  public Way.Quorum quorumOf(Share share) throws SealException {
+    return (Way.Quorum) slotOf(share).way();
+  }
+
+  private Slot slotOf(Share share) throws SealException {
     return slots.stream()
-        .filter(s -> s.kind().equals("quorum") && s.set().equals(share.set()))
+        .filter(s -> s.way() instanceof Way.Quorum way && way.set().equals(share.set()))
         .findFirst()
         .orElseThrow(
             () -> new SealException("the share belongs to another server or an old quorum"));
   }
 
   /** Opens the root key with a quorum of shares of one set, with different numbers. */
-  public SecretBytes open(List<Share> shares) throws SealException {
-    Slot slot = quorumOf(shares.getFirst());
-    if (shares.size() < slot.threshold()
-        || shares.stream().anyMatch(s -> !s.set().equals(slot.set()))
+  public Opened open(List<Share> shares) throws SealException {
+    Slot slot = slotOf(shares.getFirst());
+    Way.Quorum way = quorumOf(shares.getFirst());
+    if (shares.size() < way.threshold()
+        || shares.stream().anyMatch(s -> !s.set().equals(way.set()))
         || shares.stream().mapToInt(Share::number).distinct().count() != shares.size()) {
-      throw new SealException(slot.threshold() + " different shares are needed");
+      throw new SealException(way.threshold() + " different shares are needed");
     }
     try (SecretBytes key =
         SecretBytes.take(Shamir.combine(shares.stream().map(Share::point).toList()))) {
@@ -273,8 +264,21 @@ public final class Seal {
       if (root == null) {
         throw new SealException("the shares do not fit together; one of them is forged");
       }
-      return root;
+      return new Opened(slot, root);
     }
+  }
+
+  /** Opens the root key with the slot key that a TPM or a token gave out. */
+  public Opened open(Slot slot, SecretBytes key) throws SealException {
+    SecretBytes root = key.length() == ROOT_BYTES ? unwrap(slot, key) : null;
+    if (root == null) {
+      throw new SealException(
+          "what the "
+              + slot.way().kind()
+              + " gave out does not open the seal: the seal was"
+              + " tampered with; restore a backup of the store");
+    }
+    return new Opened(slot, root);
   }
 
   private void requireFree(String name) throws SealException {
@@ -292,37 +296,36 @@ public final class Seal {
     return new Seal(id, all, engineVersion);
   }
 
-  private static SecretBytes passphraseKey(Slot slot, SecretBytes passphrase) {
-    return Scrypt.hash(passphrase, slot.salt(), 1L << slot.logN(), 8, 1, ROOT_BYTES);
+  private static Set<String> binaryMembers() {
+    Set<String> names = new HashSet<>(Way.BINARY);
+    names.add("wrapped");
+    return Set.copyOf(names);
   }
 
-  private byte[] associated(Slot slot) {
-    return ("coffer seal 1\0" + id + "/" + slot.name() + "/" + slot.kind() + "/")
-        .concat(slot.parameters())
+  private static SecretBytes passphraseKey(Way.Passphrase way, SecretBytes passphrase) {
+    return Scrypt.hash(passphrase, way.salt(), 1L << way.logN(), 8, 1, ROOT_BYTES);
+  }
+
+  private byte[] associated(String name, Way way) {
+    return ("coffer seal 1\0" + id + "/" + name + "/" + way.kind() + "/")
+        .concat(way.parameters())
         .getBytes(StandardCharsets.UTF_8);
   }
 
-  private Slot wrap(Slot slot, SecretBytes key, SecretBytes root) {
+  private Slot wrap(String name, Way way, SecretBytes key, SecretBytes root) {
     byte[] wrapped = new byte[WRAPPED_BYTES];
     RandomBytes.fill(wrapped, 0, NONCE_BYTES);
     try (AesGcm aead = key.read(bytes -> new AesGcm(bytes, NONCE_BYTES))) {
-      root.read(bytes -> aead.seal(associated(slot), bytes, 0, bytes.length, wrapped, 0));
+      root.read(bytes -> aead.seal(associated(name, way), bytes, 0, bytes.length, wrapped, 0));
     }
-    return new Slot(
-        slot.name(),
-        slot.kind(),
-        slot.logN(),
-        slot.salt(),
-        slot.set(),
-        slot.threshold(),
-        slot.shares(),
-        wrapped);
+    return new Slot(name, way, wrapped);
   }
 
   private @Nullable SecretBytes unwrap(Slot slot, SecretBytes key) {
     byte[] root = new byte[ROOT_BYTES];
     try (AesGcm aead = key.read(bytes -> new AesGcm(bytes, NONCE_BYTES))) {
-      return aead.open(associated(slot), slot.wrapped(), 0, WRAPPED_BYTES, root, 0)
+      return aead.open(
+              associated(slot.name(), slot.way()), slot.wrapped(), 0, WRAPPED_BYTES, root, 0)
           ? SecretBytes.take(root)
           : null;
     }

@@ -4,7 +4,22 @@ package io.coffer.keyserver.seal;
 public final class SealException extends Exception {
   private static final long serialVersionUID = 1L;
 
+  private final String advice;
+
   public SealException(String message) {
+    this(message, "");
+  }
+
+  /**
+   * @param advice what to do next; lines of their own
+   */
+  public SealException(String message, String advice) {
     super(message);
+    this.advice = advice;
+  }
+
+  /** What to do next; empty if the message says so. */
+  public String advice() {
+    return advice;
   }
 }

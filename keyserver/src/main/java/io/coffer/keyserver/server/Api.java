@@ -139,6 +139,9 @@ final class Api implements Handler {
       changes.tell(action, names);
       if (action.equals("key.create") && answer instanceof JsonObject made) {
         target = target + "/" + made.optionalString("id");
+      } else if (action.equals("server.unseal") && answer instanceof JsonObject opened) {
+        String by = opened.optionalString("opened_by");
+        reason = by == null ? "a share" : by;
       } else if (action.equals("token.exchange") && answer instanceof JsonObject issued) {
         reason = body.optionalString("kind") + " credential of " + issued.optionalString("subject");
       } else if (action.equals("ticket.redeem") && answer instanceof JsonObject issued) {
@@ -164,7 +167,10 @@ final class Api implements Handler {
     } catch (SealException e) {
       status = 403;
       reason = String.valueOf(e.getMessage());
-      answer = problem(ProblemException.forbidden(reason, "Try again with the right one."));
+      answer =
+          problem(
+              ProblemException.forbidden(
+                  reason, e.advice().isEmpty() ? "Try again with the right one." : e.advice()));
     } catch (IntegrityException e) {
       LOG.log(System.Logger.Level.ERROR, "the store is not to be trusted: {0}", e.getMessage());
       status = 500;

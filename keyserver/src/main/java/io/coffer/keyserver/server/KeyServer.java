@@ -105,7 +105,7 @@ public final class KeyServer implements AutoCloseable {
             new SharedRevocations(
                 engine, Pem.readCertificate(home.authority()), home.revocationList());
       }
-      ServerState state = new ServerState(engine, audit, clock, grace);
+      ServerState state = new ServerState(engine, audit, new HardwareSeals(home), clock, grace);
       Api api = new Api(state, audit, authority, logins, limits);
       Door door = null;
       if (doorListen != null) {
@@ -195,8 +195,36 @@ public final class KeyServer implements AutoCloseable {
   /** Opens the seal with a passphrase, without the network. */
   public void unseal(SecretBytes passphrase) throws SealException, EngineException, IOException {
     state.unseal(passphrase);
+    logUnsealed();
+  }
+
+  /**
+   * Opens the seal by the server's own TPM or token.
+   *
+   * @throws SealException if they do not open it, which is logged; the message says why and what to
+   *     do
+   */
+  public void unsealByHardware() throws SealException, IOException {
+    try {
+      state.unsealByHardware();
+    } catch (SealException e) {
+      audit.append(
+          new AuditEvent(
+              "server", "", "server.unseal", "", "refused", String.valueOf(e.getMessage())));
+      throw e;
+    }
+    logUnsealed();
+  }
+
+  private void logUnsealed() throws IOException {
     audit.append(
-        new AuditEvent("server", "", "server.unseal", "", "granted", "passphrase at start"));
+        new AuditEvent(
+            "server", "", "server.unseal", "", "granted", state.openedBy() + " at start"));
+  }
+
+  /** What the server was opened by, the name of a seal; null while it is sealed. */
+  public @Nullable String openedBy() {
+    return state.openedBy();
   }
 
   public boolean isSealed() {

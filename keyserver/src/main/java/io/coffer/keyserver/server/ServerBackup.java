@@ -82,7 +82,7 @@ public final class ServerBackup {
           .filter(file -> Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS))
           .filter(file -> {
             String name = directory.relativize(file).toString();
-            return !name.startsWith(STORE) && !name.equals(LOG) && name.matches(PATH);
+            return !name.startsWith(STORE) && !name.startsWith(LOG) && name.matches(PATH);
           })
           .sorted()
           .toList();
@@ -190,8 +190,9 @@ public final class ServerBackup {
       try (SqliteEngine engine = SqliteEngine.open(directory.resolve(STORE))) {
         engine.check();
         if (passphrase != null) {
-          try (SecretBytes root = Seal.load(engine).open(passphrase);
-              LockBoxes boxes = LockBoxes.open(engine, root, clock, Duration.ofDays(36_500))) {
+          try (Seal.Opened opened = Seal.load(engine).open(passphrase);
+              LockBoxes boxes =
+                  LockBoxes.open(engine, opened.root(), clock, Duration.ofDays(36_500))) {
             records = (int) boxes.size()[0];
           }
         }
@@ -200,7 +201,11 @@ public final class ServerBackup {
       ServerHome.Listen where = listen == null ? old.listen() : listen;
       ServerHome home = ServerHome.at(directory);
       home.writeSettings(
-          old.name(), where.host(), where.port(), etcd == null ? null : home.moveStore(etcd));
+          old.name(),
+          where.host(),
+          where.port(),
+          etcd == null ? null : home.moveStore(etcd),
+          old.hardware());
       try (AuditLog log =
           AuditLog.open(home.auditLog(), home.auditKey(), home.auditPublicKey(), clock)) {
         log.append(

@@ -49,6 +49,7 @@ import org.jspecify.annotations.Nullable;
  * store.db               its records, ciphertext only; not with etcd
  * etcd-ca.pem etcd.pem etcd.key   how it knows etcd, and etcd it, if they use TLS
  * audit.jsonl            its audit log
+ * tpm-approvals.json     states of the machine in which its TPM opens it, if it does
  * audit.key audit.pem    the key that signs the log, and the public key that verifies it
  * </pre>
  */
@@ -65,19 +66,42 @@ public final class ServerHome {
     this.directory = directory;
   }
 
+  /** Adds to a new seal what hardware opens. */
+  public interface Extra {
+    Seal addTo(Seal seal, SecretBytes root) throws IOException, SealException;
+  }
+
   /**
-   * How the seal of a new server opens; exactly one of both.
+   * How the seal of a new server opens: a passphrase or a quorum, which people have, and beside it
+   * possibly hardware, which breaks and changes.
    *
    * @param passphrase null for a quorum
    * @param logN cost of the passphrase, {@link Seal#DEFAULT_LOG_N} but in tests
+   * @param hardware by which the server opens itself
+   * @param extra adds its slot
    */
-  public record Opening(@Nullable SecretBytes passphrase, int logN, int threshold, int shares) {
+  public record Opening(
+      @Nullable SecretBytes passphrase,
+      int logN,
+      int threshold,
+      int shares,
+      Hardware hardware,
+      Extra extra) {
+    public Opening(@Nullable SecretBytes passphrase, int logN, int threshold, int shares) {
+      this(passphrase, logN, threshold, shares, Hardware.NONE, (seal, root) -> seal);
+    }
+
     public static Opening passphrase(SecretBytes passphrase) {
       return new Opening(passphrase, Seal.DEFAULT_LOG_N, 0, 0);
     }
 
     public static Opening quorum(int threshold, int shares) {
       return new Opening(null, 0, threshold, shares);
+    }
+
+    /** The same, and hardware beside it. */
+    public Opening and(Hardware newHardware, Extra newExtra) {
+      return new Opening(passphrase, logN, threshold, shares, newHardware, newExtra);
     }
   }
 
@@ -126,6 +150,7 @@ public final class ServerHome {
         seal = quorum.seal();
         shares = quorum.shares();
       }
+      seal = opening.extra().addTo(seal, root);
       ServerHome home = new ServerHome(directory);
       boolean complete = false;
       EtcdSettings own = etcd == null ? null : home.copyCertificates(etcd);
@@ -148,7 +173,7 @@ public final class ServerHome {
           ServerBackup.removeContents(directory);
         }
       }
-      home.writeSettings(name, host, port, own);
+      home.writeSettings(name, host, port, own, opening.hardware());
       return shares;
     }
   }
@@ -222,7 +247,7 @@ public final class ServerHome {
             hosts(host, names),
             CertificateAuthority.DEFAULT_VALIDITY));
     home.writeAuditKey();
-    home.writeSettings(name, host, port, own);
+    home.writeSettings(name, host, port, own, Hardware.NONE);
   }
 
   /** The settings with the files that they name copied to here. */
@@ -246,9 +271,13 @@ public final class ServerHome {
   }
 
   /** Written last: it marks a complete directory. */
-  void writeSettings(String name, String host, int port, @Nullable EtcdSettings etcd)
+  void writeSettings(
+      String name, String host, int port, @Nullable EtcdSettings etcd, Hardware hardware)
       throws IOException {
     JsonObject json = new JsonObject().put("host", host).put("port", port);
+    if (hardware.tpm() != null) {
+      json.put("tpm", hardware.tpm());
+    }
     if (etcd != null) {
       json.put("name", name)
           .put(
@@ -453,6 +482,16 @@ public final class ServerHome {
     });
   }
 
+  /** By what it opens itself. */
+  public Hardware hardware() throws IOException {
+    return settings(json -> new Hardware(json.has("tpm") ? json.string("tpm") : null));
+  }
+
+  /** Changes by what it opens itself. */
+  void setHardware(Hardware hardware) throws IOException {
+    writeSettings(name(), listen().host(), listen().port(), etcd(), hardware);
+  }
+
   private interface Setting<T extends @Nullable Object> {
     T of(JsonObject json) throws JsonException;
   }
@@ -461,7 +500,7 @@ public final class ServerHome {
     Path file = directory.resolve("server.json");
     try {
       JsonObject json = JsonObject.parse(Files.readAllBytes(file), Set.of());
-      json.allow("host", "port", "name", "etcd");
+      json.allow("host", "port", "name", "etcd", "tpm");
       return setting.of(json);
     } catch (JsonException | IllegalArgumentException e) {
       throw new IOException(file + " is malformed: " + e.getMessage(), e);

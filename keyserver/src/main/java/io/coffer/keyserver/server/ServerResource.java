@@ -34,6 +34,7 @@ final class ServerResource {
         call ->
             new JsonObject()
                 .put("sealed", state.isSealed())
+                .put("opened_by", state.openedBy())
                 .put("you", call.who().toString())
                 .put("servers", state.servers())
                 .put("audit_head", audit.head().toString()));
@@ -73,15 +74,24 @@ final class ServerResource {
   }
 
   private Object unseal(Call call)
-      throws ProblemException, SealException, EngineException, JsonException {
+      throws ProblemException, SealException, IOException, JsonException {
     Roles.requireOperator(call.who());
-    call.body().allow("passphrase", "share");
-    if (call.body().has("passphrase") == call.body().has("share")) {
+    call.body().allow("passphrase", "share", "hardware");
+    boolean hardware = call.body().bool("hardware", false);
+    int given =
+        (call.body().has("passphrase") ? 1 : 0)
+            + (call.body().has("share") ? 1 : 0)
+            + (hardware ? 1 : 0);
+    if (given != 1) {
       throw ProblemException.badRequest(
-          "either 'passphrase' or 'share' is needed", "Send one of them, as base64.");
+          "either 'passphrase', 'share' or 'hardware' is needed",
+          "Send the passphrase or a share as base64, or \"hardware\":true to have the server try"
+              + " its TPM or token.");
     }
     int missing = 0;
-    if (call.body().has("passphrase")) {
+    if (hardware) {
+      state.unsealByHardware();
+    } else if (call.body().has("passphrase")) {
       try (SecretBytes passphrase = SecretBytes.take(call.body().bytes("passphrase"))) {
         state.unseal(passphrase);
       }
@@ -89,7 +99,10 @@ final class ServerResource {
       byte[] text = call.body().bytes("share");
       missing = state.unseal(Share.parse(text));
     }
-    return new JsonObject().put("sealed", missing > 0).put("missing_shares", missing);
+    return new JsonObject()
+        .put("sealed", missing > 0)
+        .put("missing_shares", missing)
+        .put("opened_by", state.openedBy());
   }
 
   private Object auditLog(Call call) throws ProblemException, IOException {

@@ -12,6 +12,7 @@ import io.coffer.keyserver.json.JsonException;
 import io.coffer.keyserver.seal.Seal;
 import io.coffer.keyserver.seal.SealException;
 import io.coffer.keyserver.seal.Share;
+import java.io.IOException;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
@@ -41,11 +42,16 @@ final class ServerState implements AutoCloseable {
   private final AuditLog audit;
   private final Clock clock;
   private final Duration grace;
+  private final HardwareSeals hardware;
 
   /** Requests hold it for reading; sealing takes it for writing, so that it waits for them. */
   private final ReentrantReadWriteLock lock = new ReentrantReadWriteLock();
 
   private @Nullable LockBoxes boxes;
+
+  /** Guarded by lock. */
+  private String openedBy = "";
+
   private volatile Consumer<String> listener = id -> {};
   private volatile boolean stopping;
 
@@ -58,9 +64,10 @@ final class ServerState implements AutoCloseable {
   private final Map<Integer, Share> shares = new TreeMap<>();
   private long firstShareNanos;
 
-  ServerState(Engine engine, AuditLog audit, Clock clock, Duration grace) {
+  ServerState(Engine engine, AuditLog audit, HardwareSeals hardware, Clock clock, Duration grace) {
     this.engine = engine;
     this.audit = audit;
+    this.hardware = hardware;
     this.clock = clock;
     this.grace = grace;
   }
@@ -102,12 +109,37 @@ final class ServerState implements AutoCloseable {
     }
   }
 
+  /** What the server was opened by; null while it is sealed. */
+  @Nullable String openedBy() {
+    lock.readLock().lock();
+    try {
+      return boxes == null ? null : openedBy;
+    } finally {
+      lock.readLock().unlock();
+    }
+  }
+
+  /** The ways to open the server, by name and kind. */
+  List<Seal.Slot> slots() throws EngineException {
+    return Seal.load(engine).slots();
+  }
+
   /** Opens the server with the passphrase. */
   void unseal(SecretBytes passphrase) throws SealException, EngineException {
     synchronized (unsealing) {
       requireSealed();
-      try (SecretBytes root = Seal.load(engine).open(passphrase)) {
-        open(root);
+      try (Seal.Opened opened = Seal.load(engine).open(passphrase)) {
+        open(opened);
+      }
+    }
+  }
+
+  /** Opens the server by its own TPM or token. */
+  void unsealByHardware() throws SealException, IOException {
+    synchronized (unsealing) {
+      requireSealed();
+      try (Seal.Opened opened = hardware.open(Seal.load(engine))) {
+        open(opened);
       }
     }
   }
@@ -138,8 +170,8 @@ final class ServerState implements AutoCloseable {
       if (shares.size() < threshold) {
         return threshold - shares.size();
       }
-      try (SecretBytes root = seal.open(shares.values().stream().limit(threshold).toList())) {
-        open(root);
+      try (Seal.Opened opened = seal.open(shares.values().stream().limit(threshold).toList())) {
+        open(opened);
         return 0;
       } finally {
         forgetShares();
@@ -158,8 +190,8 @@ final class ServerState implements AutoCloseable {
     }
   }
 
-  private void open(SecretBytes root) throws EngineException {
-    LockBoxes opened = LockBoxes.open(engine, root, clock, grace);
+  private void open(Seal.Opened seal) throws EngineException {
+    LockBoxes opened = LockBoxes.open(engine, seal.root(), clock, grace);
     opened.listen(id -> {
       if (id.startsWith("rewrap/")) {
         // Whichever server was asked to rotate: the one whose turn it is does the work.
@@ -170,6 +202,7 @@ final class ServerState implements AutoCloseable {
     lock.writeLock().lock();
     try {
       boxes = opened;
+      openedBy = seal.by().toString();
       stopping = false;
       Thread.ofVirtual().name("keyserver-worker").start(() -> work(opened));
     } finally {

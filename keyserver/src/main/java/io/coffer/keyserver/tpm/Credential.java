@@ -8,7 +8,6 @@ import java.security.interfaces.RSAPublicKey;
 import java.security.spec.MGF1ParameterSpec;
 import java.util.Arrays;
 import javax.crypto.Cipher;
-import javax.crypto.Mac;
 import javax.crypto.spec.IvParameterSpec;
 import javax.crypto.spec.OAEPParameterSpec;
 import javax.crypto.spec.PSource;
@@ -45,14 +44,15 @@ public record Credential(byte[] blob, byte[] encryptedSeed) {
               MGF1ParameterSpec.SHA256,
               new PSource.PSpecified("IDENTITY\0".getBytes(US_ASCII))));
       byte[] encryptedSeed = oaep.doFinal(seed);
-      byte[] storage = Arrays.copyOf(derive(seed, "STORAGE", name, 128), 16);
+      byte[] storage = Kdf.a(seed, "STORAGE", name, new byte[0], 128);
       Cipher cfb = Cipher.getInstance("AES/CFB/NoPadding");
       cfb.init(
           Cipher.ENCRYPT_MODE,
           new SecretKeySpec(storage, "AES"),
           new IvParameterSpec(new byte[16]));
       byte[] identity = cfb.doFinal(new Fields.Writer().sized(secret).toBytes());
-      byte[] hmac = hmac(derive(seed, "INTEGRITY", new byte[0], 256), identity, name);
+      byte[] hmac =
+          Kdf.hmac(Kdf.a(seed, "INTEGRITY", new byte[0], new byte[0], 256), identity, name);
       return new Credential(
           new Fields.Writer().sized(hmac).bytes(identity).toBytes(), encryptedSeed);
     } catch (GeneralSecurityException e) {
@@ -60,27 +60,5 @@ public record Credential(byte[] blob, byte[] encryptedSeed) {
     } finally {
       Arrays.fill(seed, (byte) 0);
     }
-  }
-
-  /** KDFa of part 1, section 11.4.10, for one block of output. */
-  private static byte[] derive(byte[] seed, String label, byte[] context, int bits)
-      throws GeneralSecurityException {
-    return hmac(
-        seed,
-        new Fields.Writer()
-            .u32(1)
-            .bytes((label + "\0").getBytes(US_ASCII))
-            .bytes(context)
-            .u32(bits)
-            .toBytes(),
-        new byte[0]);
-  }
-
-  private static byte[] hmac(byte[] key, byte[] first, byte[] second)
-      throws GeneralSecurityException {
-    Mac mac = Mac.getInstance("HmacSHA256");
-    mac.init(new SecretKeySpec(key, "HmacSHA256"));
-    mac.update(first);
-    return mac.doFinal(second);
   }
 }

@@ -10,7 +10,6 @@ import java.security.spec.RSAPublicKeySpec;
 import java.util.HexFormat;
 import java.util.SortedMap;
 import java.util.SortedSet;
-import java.util.TreeMap;
 
 /**
  * An endpoint's side of attestation: its TPM's endorsement key, a fresh attestation key beneath it,
@@ -52,80 +51,23 @@ public final class TpmEndpoint implements AutoCloseable {
           .u16(0)
           .toBytes();
 
-  private static final int MAX_TRIES = 10;
-
-  private record Loaded(int handle, byte[] publicArea) {}
-
   /** A quote: TPMS_ATTEST and TPMT_SIGNATURE. */
   public record Quoted(byte[] attest, byte[] signature) {}
 
-  private final TpmChannel channel;
-  private final Loaded endorsement;
-  private final Loaded attestation;
+  private final TpmCommands tpm;
+  private final TpmCommands.Loaded endorsement;
+  private final TpmCommands.Loaded attestation;
 
   /** Makes the keys; the channel stays the caller's. */
   public TpmEndpoint(TpmChannel channel) throws IOException {
-    this.channel = channel;
-    endorsement = createPrimary(EK_TEMPLATE);
+    tpm = new TpmCommands(channel);
+    endorsement = tpm.createPrimary(Tpm.RH_ENDORSEMENT, EK_TEMPLATE);
     try {
-      attestation = createPrimary(AK_TEMPLATE);
+      attestation = tpm.createPrimary(Tpm.RH_ENDORSEMENT, AK_TEMPLATE);
     } catch (IOException | RuntimeException e) {
-      flush(endorsement.handle());
+      tpm.flush(endorsement.handle());
       throw e;
     }
-  }
-
-  private Fields.Reader send(boolean sessions, int code, byte[] rest) throws IOException {
-    byte[] command =
-        new Fields.Writer()
-            .u16(sessions ? Tpm.ST_SESSIONS : Tpm.ST_NO_SESSIONS)
-            .u32(10 + rest.length)
-            .u32(code)
-            .bytes(rest)
-            .toBytes();
-    Fields.Reader response;
-    int result;
-    int tries = 0;
-    do {
-      response = new Fields.Reader(channel.transmit(command));
-      response.u16();
-      response.u32();
-      result = response.u32();
-      tries++;
-      // A TPM that has something else to do first wants to be asked again.
-    } while (result == Tpm.RC_RETRY && tries < MAX_TRIES);
-    if (result != 0) {
-      throw new TpmException("the TPM refuses command 0x%x with 0x%x".formatted(code, result));
-    }
-    return response;
-  }
-
-  /** An authorization area with the empty password, and with a policy session if there is one. */
-  private static byte[] authorization(int policySession) {
-    Fields.Writer sessions = new Fields.Writer().u32(Tpm.RS_PW).u16(0).u8(0).u16(0);
-    if (policySession != 0) {
-      sessions.u32(policySession).u16(0).u8(0).u16(0);
-    }
-    byte[] area = sessions.toBytes();
-    return new Fields.Writer().u32(area.length).bytes(area).toBytes();
-  }
-
-  private Loaded createPrimary(byte[] template) throws IOException {
-    Fields.Reader response =
-        send(
-            true,
-            Tpm.CC_CREATE_PRIMARY,
-            new Fields.Writer()
-                .u32(Tpm.RH_ENDORSEMENT)
-                .bytes(authorization(0))
-                .sized(new byte[4])
-                .sized(template)
-                .u16(0)
-                .u32(0)
-                .toBytes());
-    int handle = response.u32();
-    response.u32();
-    return new Loaded(handle, response.sized());
   }
 
   /** The endorsement key, by which an operator registers this machine. */
@@ -151,7 +93,7 @@ public final class TpmEndpoint implements AutoCloseable {
   /** Opens a credential that was made for these two keys. */
   public byte[] activate(Credential credential) throws IOException {
     Fields.Reader started =
-        send(
+        tpm.send(
             false,
             Tpm.CC_START_AUTH_SESSION,
             new Fields.Writer()
@@ -166,26 +108,26 @@ public final class TpmEndpoint implements AutoCloseable {
     int session = started.u32();
     boolean used = false;
     try {
-      send(
+      tpm.send(
           true,
           Tpm.CC_POLICY_SECRET,
           new Fields.Writer()
               .u32(Tpm.RH_ENDORSEMENT)
               .u32(session)
-              .bytes(authorization(0))
+              .bytes(TpmCommands.authorization(0))
               .u16(0)
               .u16(0)
               .u16(0)
               .u32(0)
               .toBytes());
       Fields.Reader opened =
-          send(
+          tpm.send(
               true,
               Tpm.CC_ACTIVATE_CREDENTIAL,
               new Fields.Writer()
                   .u32(attestation.handle())
                   .u32(endorsement.handle())
-                  .bytes(authorization(session))
+                  .bytes(TpmCommands.authorization(session))
                   .sized(credential.blob())
                   .sized(credential.encryptedSeed())
                   .toBytes());
@@ -194,29 +136,23 @@ public final class TpmEndpoint implements AutoCloseable {
       return opened.sized();
     } finally {
       if (!used) {
-        flush(session);
+        tpm.flush(session);
       }
     }
-  }
-
-  private static byte[] selection(SortedSet<Integer> registers) {
-    byte[] bits = new byte[Tpm.PCRS / 8];
-    registers.forEach(register -> bits[register / 8] |= (byte) (1 << register % 8));
-    return new Fields.Writer().u32(1).u16(Tpm.ALG_SHA256).u8(bits.length).bytes(bits).toBytes();
   }
 
   /** Has the TPM quote registers together with up to 32 bytes of the challenger. */
   public Quoted quote(SortedSet<Integer> registers, byte[] qualifying) throws IOException {
     Fields.Reader response =
-        send(
+        tpm.send(
             true,
             Tpm.CC_QUOTE,
             new Fields.Writer()
                 .u32(attestation.handle())
-                .bytes(authorization(0))
+                .bytes(TpmCommands.authorization(0))
                 .sized(qualifying)
                 .u16(Tpm.ALG_NULL)
-                .bytes(selection(registers))
+                .bytes(TpmCommands.selection(registers))
                 .toBytes());
     response.u32();
     byte[] attest = response.sized();
@@ -228,33 +164,15 @@ public final class TpmEndpoint implements AutoCloseable {
 
   /** Reads registers of the SHA-256 bank. */
   public SortedMap<Integer, byte[]> read(SortedSet<Integer> registers) throws IOException {
-    SortedMap<Integer, byte[]> values = new TreeMap<>();
-    for (int register : registers) {
-      Fields.Reader response =
-          send(
-              false,
-              Tpm.CC_PCR_READ,
-              selection(new java.util.TreeSet<>(java.util.Set.of(register))));
-      response.u32();
-      response.expect(response.u32(), 1, "number of banks");
-      response.u16();
-      response.bytes(response.u8());
-      response.expect(response.u32(), 1, "number of registers; has it a SHA-256 bank?");
-      values.put(register, response.sized());
-    }
-    return values;
-  }
-
-  private void flush(int handle) throws IOException {
-    send(false, Tpm.CC_FLUSH_CONTEXT, new Fields.Writer().u32(handle).toBytes());
+    return tpm.read(registers);
   }
 
   @Override
   public void close() throws IOException {
     try {
-      flush(attestation.handle());
+      tpm.flush(attestation.handle());
     } finally {
-      flush(endorsement.handle());
+      tpm.flush(endorsement.handle());
     }
   }
 }

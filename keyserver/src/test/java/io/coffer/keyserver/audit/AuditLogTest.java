@@ -71,6 +71,16 @@ class AuditLogTest {
   }
 
   @Test
+  void aLogHasOneWriterAtATime() throws IOException {
+    try (AuditLog _ = open()) {
+      IOException e = assertThrows(IOException.class, this::open);
+      assertTrue(String.valueOf(e.getMessage()).contains("in use"), e::toString);
+    }
+    write(1);
+    assertEquals(1, verify().sequence());
+  }
+
+  @Test
   void anEmptyLogVerifies() throws IOException {
     write(0);
     assertEquals(0, verify().sequence());

@@ -103,8 +103,8 @@ class SealTest {
           SecretBytes wrong = secret("correct house")) {
         Seal.empty().withPassphrase(root, "main", right, CHEAP).store(engine);
         Seal seal = Seal.load(engine);
-        try (SecretBytes opened = seal.open(right)) {
-          assertTrue(opened.matches(root));
+        try (Seal.Opened opened = seal.open(right)) {
+          assertTrue(opened.root().matches(root));
         }
         assertThrows(SealException.class, () -> seal.open(wrong));
       }
@@ -119,8 +119,8 @@ class SealTest {
       byte[] second = quorum.shares().get(0).text();
       try (Share a = Share.parse(first);
           Share b = Share.parse(second);
-          SecretBytes opened = seal.open(List.of(a, b))) {
-        assertTrue(opened.matches(root));
+          Seal.Opened opened = seal.open(List.of(a, b))) {
+        assertTrue(opened.root().matches(root));
         assertThrows(SealException.class, () -> seal.open(List.of(a)));
         assertThrows(SealException.class, () -> seal.open(List.of(a, a)));
       }

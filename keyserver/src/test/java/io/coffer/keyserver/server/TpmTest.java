@@ -20,12 +20,11 @@ import io.coffer.keyserver.server.TestServer.Client;
 import io.coffer.keyserver.tpm.AttestationKey;
 import io.coffer.keyserver.tpm.Credential;
 import io.coffer.keyserver.tpm.Quote;
+import io.coffer.keyserver.tpm.SoftwareTpm;
 import io.coffer.keyserver.tpm.TpmChannel;
 import io.coffer.keyserver.tpm.TpmEndpoint;
 import io.coffer.keyserver.tpm.TpmException;
 import io.coffer.keyserver.wire.Hpke;
-import java.io.IOException;
-import java.net.ServerSocket;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -39,7 +38,6 @@ import java.util.List;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeSet;
-import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Assumptions;
@@ -54,72 +52,20 @@ class TpmTest {
 
   @TempDir static Path directory;
   private static TestServer server;
-  private static Process swtpm;
-  private static int port;
+  private static SoftwareTpm swtpm;
 
   @BeforeAll
   static void start() throws Exception {
-    Assumptions.assumeTrue(installed("swtpm"), "swtpm is not installed");
-    port = twoFreePorts();
-    swtpm =
-        new ProcessBuilder(
-                "swtpm",
-                "socket",
-                "--tpm2",
-                "--tpmstate",
-                "dir=" + Files.createDirectory(directory.resolve("tpm")),
-                "--server",
-                "type=tcp,bindaddr=127.0.0.1,port=" + port,
-                "--ctrl",
-                "type=tcp,bindaddr=127.0.0.1,port=" + (port + 1),
-                "--flags",
-                "not-need-init,startup-clear")
-            .redirectErrorStream(true)
-            .redirectOutput(directory.resolve("swtpm.log").toFile())
-            .start();
-    assertTrue(
-        TestServer.eventually(() -> {
-          try (TpmChannel channel = TpmChannel.open(where());
-              TpmEndpoint _ = new TpmEndpoint(channel)) {
-            return true;
-          } catch (IOException e) {
-            return false;
-          }
-        }),
-        "swtpm starts");
+    Assumptions.assumeTrue(SoftwareTpm.installed("swtpm"), "swtpm is not installed");
+    swtpm = SoftwareTpm.start(directory.resolve("tpm"));
     server = new TestServer(directory.resolve("home"));
     server.makeBox("hpc", "project:a");
-  }
-
-  /**
-   * The lower of two neighbours: the TPM, and its control channel, which tpm2-tools expect there.
-   */
-  private static int twoFreePorts() throws IOException {
-    for (int i = 0; i < 100; i++) {
-      int lower;
-      try (ServerSocket first = new ServerSocket(0)) {
-        lower = first.getLocalPort();
-      }
-      if (lower < 65535 && isFree(lower + 1)) {
-        return lower;
-      }
-    }
-    throw new IOException("no two free ports");
-  }
-
-  private static boolean isFree(int wanted) {
-    try (ServerSocket socket = new ServerSocket(wanted)) {
-      return socket.getLocalPort() == wanted;
-    } catch (IOException e) {
-      return false;
-    }
   }
 
   @AfterAll
   static void stop() throws Exception {
     if (swtpm != null) {
-      swtpm.destroy();
-      swtpm.waitFor(20, TimeUnit.SECONDS);
+      swtpm.close();
     }
     if (server != null) {
       server.close();
@@ -127,12 +73,7 @@ class TpmTest {
   }
 
   private static String where() {
-    return "tcp:127.0.0.1:" + port;
-  }
-
-  private static boolean installed(String program) {
-    return Arrays.stream(System.getenv("PATH").split(":", -1))
-        .anyMatch(place -> Files.isExecutable(Path.of(place, program)));
+    return swtpm.where();
   }
 
   /** Runs one of tpm2-tools; returns its exit code. */
@@ -141,23 +82,8 @@ class TpmTest {
         new ProcessBuilder(Arrays.stream(words).map(Object::toString).toList())
             .redirectErrorStream(true)
             .redirectOutput(directory.resolve("tool.log").toFile());
-    builder.environment().put("TPM2TOOLS_TCTI", "swtpm:host=127.0.0.1,port=" + port);
+    builder.environment().put("TPM2TOOLS_TCTI", swtpm.forTools());
     return builder.start().waitFor();
-  }
-
-  private static void extend(int register) throws Exception {
-    Assumptions.assumeTrue(installed("tpm2_pcrextend"), "tpm2-tools are not installed");
-    String value = "11".repeat(32);
-    assertEquals(
-        0,
-        tool("tpm2_pcrextend", register + ":sha256=" + value),
-        () -> {
-          try {
-            return Files.readString(directory.resolve("tool.log"));
-          } catch (IOException e) {
-            return e.toString();
-          }
-        });
   }
 
   /** Registers an endpoint with what the TPM is now. */
@@ -224,7 +150,7 @@ class TpmTest {
       assertArrayEquals(material, opened.read(byte[]::clone));
     }
     assertTrue(Files.readString(server.home.auditLog()).contains("attested by TPM"));
-    extend(16);
+    swtpm.extend(16);
     try (KeyClient changed = client(node, where())) {
       KeyServiceException refused =
           assertThrows(KeyServiceException.class, () -> changed.key(key).close());
@@ -317,7 +243,8 @@ class TpmTest {
 
   @Test
   void tpm2ToolsVerifyOurQuotesAndWeVerifyTheirs() throws Exception {
-    Assumptions.assumeTrue(installed("tpm2_checkquote"), "tpm2-tools are not installed");
+    Assumptions.assumeTrue(
+        SoftwareTpm.installed("tpm2_checkquote"), "tpm2-tools are not installed");
     byte[] nonce = RandomBytes.of(32);
     String hex = HexFormat.of().formatHex(nonce);
     Path attest = directory.resolve("attest");

@@ -1,0 +1,363 @@
+package io.coffer.keyserver.cli;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.coffer.keyserver.tpm.TpmChannel;
+import io.coffer.keyserver.tpm.TpmSealer;
+import java.io.BufferedReader;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The ways by which a server opens, as an operator works with them. */
+class SealCommandsTest {
+  @TempDir Path directory;
+  private Path home;
+  private Path passphrase;
+  private int port;
+  private final List<Process> processes = new ArrayList<>();
+
+  private record Ran(int exit, String out, String err) {}
+
+  /** A server that runs, and what it said until it listened. */
+  private record Server(Process process, String said) {}
+
+  @BeforeEach
+  void prepare() throws IOException {
+    home = directory.resolve("home");
+    passphrase = Files.writeString(directory.resolve("passphrase"), "a good passphrase\n");
+    port = freePort();
+  }
+
+  @AfterEach
+  void stopAll() throws InterruptedException {
+    for (Process process : processes) {
+      process.destroy();
+      process.waitFor(20, TimeUnit.SECONDS);
+    }
+  }
+
+  private static int freePort() throws IOException {
+    try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      return free.getLocalPort();
+    }
+  }
+
+  private static boolean installed(String program) {
+    return Arrays.stream(System.getenv("PATH").split(":", -1))
+        .anyMatch(place -> Files.isExecutable(Path.of(place, program)));
+  }
+
+  private static Ran run(Object... words) {
+    List<String> arguments = Arrays.stream(words).map(Object::toString).toList();
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    ByteArrayOutputStream err = new ByteArrayOutputStream();
+    int exit =
+        Commands.run(
+            new KeyserverCommand(),
+            arguments,
+            new Console(new PrintStream(out, true, UTF_8), new PrintStream(err, true, UTF_8)));
+    return new Ran(exit, out.toString(UTF_8), err.toString(UTF_8));
+  }
+
+  private static Ran ok(Object... words) {
+    Ran ran = run(words);
+    assertEquals(0, ran.exit(), () -> List.of(words) + ": " + ran.err());
+    return ran;
+  }
+
+  private static Ran refused(int exit, String because, Object... words) {
+    Ran ran = run(words);
+    assertEquals(exit, ran.exit(), () -> List.of(words) + ": " + ran.err());
+    assertTrue(ran.err().contains(because), ran::err);
+    return ran;
+  }
+
+  private Server start(Object... words) throws IOException {
+    List<String> command =
+        new ArrayList<>(
+            List.of(
+                System.getProperty("java.home") + "/bin/java",
+                "--enable-native-access=ALL-UNNAMED",
+                "-cp",
+                System.getProperty("java.class.path"),
+                Program.class.getName(),
+                "keyserver",
+                "run"));
+    Arrays.stream(words).map(Object::toString).forEach(command::add);
+    command.add(home.toString());
+    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+    processes.add(process);
+    BufferedReader reader = process.inputReader(UTF_8);
+    StringBuilder said = new StringBuilder();
+    String line;
+    while ((line = reader.readLine()) != null) {
+      said.append(line).append('\n');
+      if (line.contains("listens on")) {
+        return new Server(process, said.toString());
+      }
+    }
+    throw new AssertionError(said.toString());
+  }
+
+  private static void stop(Server server) throws InterruptedException {
+    server.process().destroy();
+    assertTrue(server.process().waitFor(30, TimeUnit.SECONDS), "the server ends when told to");
+  }
+
+  private String log() throws IOException {
+    return Files.readString(home.resolve("audit.jsonl"));
+  }
+
+  /** Starts a software TPM; returns how to reach it. */
+  private String startTpm() throws Exception {
+    Assumptions.assumeTrue(installed("swtpm"), "swtpm is not installed");
+    int tpmPort = freePort();
+    Path state = Files.createDirectory(directory.resolve("tpm"));
+    processes.add(
+        new ProcessBuilder(
+                "swtpm",
+                "socket",
+                "--tpm2",
+                "--tpmstate",
+                "dir=" + state,
+                "--server",
+                "type=tcp,bindaddr=127.0.0.1,port=" + tpmPort,
+                "--flags",
+                "not-need-init,startup-clear")
+            .redirectErrorStream(true)
+            .redirectOutput(directory.resolve("swtpm.log").toFile())
+            .start());
+    String where = "tcp:127.0.0.1:" + tpmPort;
+    long begin = System.nanoTime();
+    while (true) {
+      try (TpmChannel channel = TpmChannel.open(where);
+          TpmSealer _ = new TpmSealer(channel)) {
+        return where;
+      } catch (IOException e) {
+        if (System.nanoTime() - begin > TimeUnit.SECONDS.toNanos(60)) {
+          throw e;
+        }
+        Thread.sleep(20);
+      }
+    }
+  }
+
+  /** TPM2_PCR_Extend of the SHA-256 bank. */
+  private static void extend(String where, int register) throws IOException {
+    byte[] command =
+        ByteBuffer.allocate(65)
+            .putShort((short) 0x8002)
+            .putInt(65)
+            .putInt(0x182)
+            .putInt(register)
+            .putInt(9)
+            .putInt(0x40000009)
+            .put(new byte[5])
+            .putInt(1)
+            .putShort((short) 0x000b)
+            .put("an update of the firmware, say..".getBytes(UTF_8))
+            .array();
+    try (TpmChannel channel = TpmChannel.open(where)) {
+      assertEquals(0, ByteBuffer.wrap(channel.transmit(command)).getInt(6));
+    }
+  }
+
+  private Ran approve(@Nullable String predicted) throws IOException {
+    Ran request =
+        predicted == null
+            ? ok("tpm-policy", "request", home)
+            : ok("tpm-policy", "request", "--pcr", predicted, home);
+    Path state = Files.writeString(directory.resolve("state.json"), request.out());
+    Ran signed =
+        ok(
+            "tpm-policy",
+            "sign",
+            "--key",
+            directory.resolve("policy.key"),
+            "--passphrase-file",
+            passphrase,
+            state);
+    assertTrue(signed.err().contains("PCR 16 "), "who signs sees what: " + signed.err());
+    Path approval = Files.writeString(directory.resolve("approval.json"), signed.out());
+    return ok("tpm-policy", "accept", home, approval);
+  }
+
+  @Test
+  void aServerSealedToATpmOpensItselfInApprovedStatesAndSaysWhatToDoInOthers() throws Exception {
+    String tpm = startTpm();
+    refused(1, "name the registers", "init", "--seal", "tpm", "--tpm", tpm, home);
+    Path key = directory.resolve("policy.key");
+    ok("tpm-policy", "new-key", "--out", key, "--passphrase-file", passphrase);
+    refused(11, "exists", "tpm-policy", "new-key", "--out", key, "--passphrase-file", passphrase);
+    Ran made =
+        ok(
+            "init",
+            "--listen",
+            "127.0.0.1:" + port,
+            "--passphrase-file",
+            passphrase,
+            "--seal",
+            "tpm",
+            "--tpm",
+            tpm,
+            "--pcr",
+            "16",
+            "--policy-key",
+            directory.resolve("policy.pem"),
+            home);
+    assertTrue(made.err().contains("tpm-policy request"), made.err());
+
+    Server server = start();
+    assertTrue(server.said().contains("no state of this machine has been approved"), server.said());
+    assertTrue(server.said().contains("sealed; open it"), server.said());
+    assertEquals(11, run("status", home).exit());
+    Ran accepted = approve(null);
+    assertTrue(accepted.err().contains("The machine is in this state"), accepted.err());
+    ok("unseal", "--hardware", home);
+    assertTrue(ok("status", home).err().contains("opened by tpm"));
+    assertTrue(log().contains("\"reason\":\"tpm\""), "the log says by what");
+    stop(server);
+
+    Server again = start();
+    assertTrue(again.said().contains("is open, by tpm"), again.said());
+    stop(again);
+
+    extend(tpm, 16);
+    Server changed = start();
+    assertTrue(changed.said().contains("PCR 16 has another value than approved"), changed.said());
+    assertTrue(changed.said().contains("coffer keyserver tpm-policy request " + home));
+    assertTrue(log().contains("PCR 16 has another value than approved"), "the log says why");
+    refused(12, "PCR 16", "unseal", "--hardware", home);
+    assertTrue(ok("tpm-policy", "list", home).out().contains("not now: PCR 16"));
+    ok("unseal", "--passphrase-file", passphrase, home);
+    assertTrue(ok("status", home).err().contains("opened by passphrase"));
+    approve(null);
+    stop(changed);
+
+    Server approved = start();
+    assertTrue(approved.said().contains("is open, by tpm"), approved.said());
+    Ran other = approve("16=" + "ab".repeat(32));
+    assertTrue(other.err().contains("another state now: PCR 16"), other.err());
+    assertEquals(3, ok("tpm-policy", "list", home).out().lines().count());
+    refused(1, "no value", "tpm-policy", "request", "--pcr", "7=" + "ab".repeat(32), home);
+    stop(approved);
+
+    // A state that somebody else signed, and an approval for what the seal was before.
+    ok(
+        "tpm-policy",
+        "new-key",
+        "--out",
+        directory.resolve("x.key"),
+        "--passphrase-file",
+        passphrase);
+    Ran forged =
+        ok(
+            "tpm-policy",
+            "sign",
+            "--key",
+            directory.resolve("x.key"),
+            "--passphrase-file",
+            passphrase,
+            directory.resolve("state.json"));
+    Path forgery = Files.writeString(directory.resolve("forged.json"), forged.out());
+    refused(12, "not signed by the policy key", "tpm-policy", "accept", home, forgery);
+    ok("seals", "remove", "--name", "tpm", home);
+    assertFalse(Files.readString(home.resolve("server.json")).contains("tpm"));
+    ok(
+        "seals",
+        "add",
+        "--seal",
+        "tpm",
+        "--tpm",
+        tpm,
+        "--pcr",
+        "16",
+        "--policy-key",
+        directory.resolve("policy.pem"),
+        "--passphrase-file",
+        passphrase,
+        home);
+    refused(12, "another seal", "tpm-policy", "accept", home, directory.resolve("approval.json"));
+    assertTrue(ok("tpm-policy", "list", home).out().lines().allMatch(l -> l.contains("void")));
+  }
+
+  @Test
+  void sealsAreAddedAndRemovedWhileTheServerIsStoppedAndWhatPeopleHaveStays() throws Exception {
+    ok("init", "--listen", "127.0.0.1:" + port, "--passphrase-file", passphrase, home);
+    Server server = start("--passphrase-file", passphrase);
+    assertEquals(
+        "passphrase\tpassphrase\ta passphrase\n", ok("seals", "list", home).out(), "as it runs");
+    refused(11, "in use by a running key server", "seals", "remove", "--name", "passphrase", home);
+    stop(server);
+    refused(12, "is the only way", "seals", "remove", "--name", "passphrase", home);
+    Path next = Files.writeString(directory.resolve("next"), "a better passphrase\n");
+    Path wrong = Files.writeString(directory.resolve("wrong"), "a bad passphrase\n");
+    Object[] add = {
+      "seals", "add", "--seal", "passphrase", "--name", "new", "--new-passphrase-file", next
+    };
+    refused(12, "the passphrase is wrong", with(add, "--passphrase-file", wrong, home));
+    ok(with(add, "--passphrase-file", passphrase, home));
+    Path shares = directory.resolve("shares");
+    ok(
+        "seals",
+        "add",
+        "--seal",
+        "quorum",
+        "--quorum",
+        "2/3",
+        "--shares-dir",
+        shares,
+        "--passphrase-file",
+        next,
+        home);
+    ok("seals", "remove", "--name", "passphrase", home);
+    assertEquals(
+        "new\tpassphrase\ta passphrase\nquorum\tquorum\tany 2 of 3 shares\n",
+        ok("seals", "list", home).out());
+    ok(
+        "seals",
+        "add",
+        "--seal",
+        "passphrase",
+        "--name",
+        "third",
+        "--new-passphrase-file",
+        passphrase,
+        "--share-file",
+        shares.resolve("share-1"),
+        "--share-file",
+        shares.resolve("share-3"),
+        home);
+    Server changed = start("--passphrase-file", next);
+    assertTrue(changed.said().contains("is open, by passphrase 'new'"), changed.said());
+    stop(changed);
+    String log = log();
+    assertTrue(log.contains("\"seal.add\"") && log.contains("\"seal.remove\""), log);
+    assertTrue(log.contains("any 2 of 3 shares; opened by passphrase 'new'"), log);
+  }
+
+  private static Object[] with(Object[] words, Object... more) {
+    List<Object> all = new ArrayList<>(Arrays.asList(words));
+    all.addAll(Arrays.asList(more));
+    return all.toArray();
+  }
+}

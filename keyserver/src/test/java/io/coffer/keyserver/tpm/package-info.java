@@ -1,0 +1,4 @@
+@NullMarked
+package io.coffer.keyserver.tpm;
+
+import org.jspecify.annotations.NullMarked;
