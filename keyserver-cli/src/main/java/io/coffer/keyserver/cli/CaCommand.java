@@ -6,12 +6,14 @@ import io.coffer.keyserver.ca.CertificateAuthority.Listed;
 import io.coffer.keyserver.ca.DurableFiles;
 import io.coffer.keyserver.ca.Identity;
 import io.coffer.keyserver.ca.Pem;
+import io.coffer.keyserver.ca.Pkcs12;
 import io.coffer.keyserver.json.JsonObject;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
 import java.security.MessageDigest;
+import java.security.PrivateKey;
 import java.security.cert.CertificateEncodingException;
 import java.security.cert.X509Certificate;
 import java.time.Clock;
@@ -42,6 +44,7 @@ import picocli.CommandLine.Parameters;
       "Examples:",
       "  coffer ca issue keys/ca client:alice",
       "  coffer ca issue --csr node1.csr keys/ca endpoint:node1",
+      "  coffer ca p12 keys/operator.pem",
       "  coffer ca revoke keys/ca client:alice"
     })
 final class CaCommand extends Commands.Group {
@@ -181,6 +184,52 @@ final class CaCommand extends Commands.Group {
                 + identity
                 + ", valid until "
                 + certificate.getNotAfter().toInstant());
+    return 0;
+  }
+
+  @Command(
+      name = "p12",
+      mixinStandardHelpOptions = true,
+      description = {
+        "Put a certificate and its key into a file that browsers import.",
+        "",
+        "Writes NAME.p12 (PKCS #12) beside NAME.pem, under a new password that the browser asks"
+            + " for once. The key service's page is shown to who has a certificate: import the"
+            + " file as one of yours, and DIR/ca/ca.pem as an authority for web sites, then open"
+            + " https://HOST:PORT/page."
+      })
+  int p12(
+      @Option(
+              names = "--key",
+              paramLabel = "FILE",
+              description = "The private key (default: FILE with .key for .pem).")
+          @Nullable Path keyFile,
+      @Option(
+              names = "--out",
+              paramLabel = "FILE",
+              description = "Where to write (default: FILE with .p12 for .pem).")
+          @Nullable Path out,
+      @Option(
+              names = "--new-passphrase-file",
+              paramLabel = "FILE",
+              description = "Take the password from the first line of FILE.")
+          @Nullable Path passwordFile,
+      @Parameters(paramLabel = "FILE", description = "The certificate, as keys/operator.pem.")
+          Path certificate)
+      throws IOException, Failure {
+    String name = certificate.toString().replaceFirst("\\.pem$", "");
+    Path target = out == null ? Path.of(name + ".p12") : out;
+    if (Files.exists(target)) {
+      throw new Failure(
+          Failure.OTHER, target + " exists already", "Remove it, or name another with --out.");
+    }
+    X509Certificate read = Pem.readCertificate(certificate);
+    PrivateKey key = Pem.readPrivateKey(keyFile == null ? Path.of(name + ".key") : keyFile, "EC");
+    try (SecretBytes password = console().secret(passwordFile, "New password: ", true)) {
+      DurableFiles.writePrivate(target, Pkcs12.encode(read, key, password));
+    }
+    console().say("wrote " + target + " for " + name(read));
+    console().err().println("  Import it into the browser, and remove it.");
     return 0;
   }
 

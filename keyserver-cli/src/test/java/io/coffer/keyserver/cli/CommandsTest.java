@@ -13,7 +13,10 @@ import java.io.PrintStream;
 import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.security.KeyStore;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.ServiceLoader;
 import java.util.Set;
@@ -136,6 +139,19 @@ class CommandsTest {
               "client:mallory");
       assertEquals(11, noSecret.exit());
       assertTrue(noSecret.err().contains("passphrase is wrong"), noSecret.err());
+      Path password = Files.writeString(directory.resolve("password"), "for the browser\n");
+      Path p12 = directory.resolve("alice.p12");
+      Ran packed =
+          run("ca", "p12", "--new-passphrase-file", password, directory.resolve("alice.pem"));
+      assertEquals(0, packed.exit(), packed.err());
+      assertEquals("rw-------", PosixFilePermissions.toString(Files.getPosixFilePermissions(p12)));
+      KeyStore store = KeyStore.getInstance(p12.toFile(), "for the browser".toCharArray());
+      assertEquals(List.of("client:alice"), Collections.list(store.aliases()));
+      assertTrue(store.isKeyEntry("client:alice"));
+      Ran again =
+          run("ca", "p12", "--new-passphrase-file", password, directory.resolve("alice.pem"));
+      assertEquals(11, again.exit());
+      assertTrue(again.err().contains("exists already"), again.err());
       Ran asAlice = run("keyserver", "seal", "--cert", directory.resolve("alice.pem"), home);
       assertEquals(12, asAlice.exit());
       assertTrue(asAlice.err().contains("only an operator"), asAlice.err());

@@ -84,6 +84,7 @@ public final class AuditLog implements AutoCloseable {
   private final RandomAccessFile out;
   private final FileChannel lock;
   private final PrivateKey key;
+  private final PublicKey publicKey;
   private final Clock clock;
   private final ArrayDeque<Pending> queue = new ArrayDeque<>();
   private final ReentrantLock writing = new ReentrantLock();
@@ -91,8 +92,15 @@ public final class AuditLog implements AutoCloseable {
   private @Nullable AuditException broken;
 
   private AuditLog(
-      Path file, RandomAccessFile out, FileChannel lock, PrivateKey key, Clock clock, Head head) {
+      Path file,
+      RandomAccessFile out,
+      FileChannel lock,
+      PrivateKey key,
+      PublicKey publicKey,
+      Clock clock,
+      Head head) {
     this.lock = lock;
+    this.publicKey = publicKey;
     this.file = file;
     this.out = out;
     this.key = key;
@@ -128,7 +136,7 @@ public final class AuditLog implements AutoCloseable {
         out.setLength(good);
       }
       out.seek(good);
-      AuditLog log = new AuditLog(file, out, lock, key, clock, verifier.head());
+      AuditLog log = new AuditLog(file, out, lock, key, publicKey, clock, verifier.head());
       if (cut || verifier.unsigned > 0) {
         log.append(
             new AuditEvent(
@@ -345,6 +353,43 @@ public final class AuditLog implements AutoCloseable {
           written++;
         }
       }
+    }
+  }
+
+  /**
+   * Searches from the latest entry towards the first.
+   *
+   * @param before a place that an earlier search has named; 0 for the end
+   * @param limit how many entries are wanted
+   * @param budget how many bytes are looked through at most
+   * @throws IllegalArgumentException if there is no such place
+   */
+  public AuditPage search(AuditQuery query, long before, int limit, long budget)
+      throws IOException {
+    return new AuditSearch(query, limit, budget).run(file, before, MAX_LINE_BYTES);
+  }
+
+  /**
+   * Verifies the file, which may be being written, up to an entry that this log has written.
+   *
+   * @throws AuditException that names the first wrong line
+   */
+  void verifyUpTo(Head end) throws IOException {
+    Verifier verifier = new Verifier(publicKey);
+    verifier.earlier = end;
+    try (InputStream in = new BufferedInputStream(Files.newInputStream(file), 1 << 16)) {
+      byte[] line;
+      while (verifier.sequence < end.sequence() && (line = readLine(in)) != null) {
+        verifier.check(line);
+      }
+    }
+    if (verifier.sequence < end.sequence()) {
+      throw new AuditException(
+          "the log ends at entry "
+              + verifier.sequence
+              + " and once had "
+              + end.sequence()
+              + ": entries were taken away");
     }
   }
 

@@ -388,6 +388,19 @@ public final class Keys {
         "the " + what + " has no version " + version, "GET it to see its versions.");
   }
 
+  /** What the caller may do with a key: some of read, rotate, manage and delete. */
+  public Set<String> rights(Identity caller, String service, String owner, String id)
+      throws ProblemException, EngineException, JsonException {
+    JsonObject key = load(caller, service, owner, id, "read").json();
+    Set<String> rights = new LinkedHashSet<>();
+    for (String right : RIGHTS) {
+      if (may(caller, key, right)) {
+        rights.add(right);
+      }
+    }
+    return rights;
+  }
+
   // --- changing ----------------------------------------------------------------------------------
 
   /** Makes a new version, which becomes the current one. */

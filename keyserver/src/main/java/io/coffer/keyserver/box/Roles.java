@@ -35,7 +35,7 @@ public final class Roles {
     if (caller.profile() != Profile.AUDITOR) {
       throw ProblemException.forbidden(
           "only an auditor may read the audit log",
-          "Issue the person a certificate of the profile auditor.");
+          "Have a certificate for it issued: 'coffer ca issue DIR/ca auditor:NAME'.");
     }
   }
 }

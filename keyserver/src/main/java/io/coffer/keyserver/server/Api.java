@@ -10,16 +10,20 @@ import io.coffer.keyserver.ca.TrustedAuthority;
 import io.coffer.keyserver.json.JsonException;
 import io.coffer.keyserver.json.JsonObject;
 import io.coffer.keyserver.login.Logins;
+import io.coffer.keyserver.page.Document;
 import io.coffer.keyserver.record.IntegrityException;
 import io.coffer.keyserver.seal.SealException;
 import io.helidon.common.buffers.DataReader;
+import io.helidon.http.Header;
 import io.helidon.http.HeaderNames;
+import io.helidon.http.HeaderValues;
 import io.helidon.http.Status;
 import io.helidon.webserver.http.Handler;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.time.Clock;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
@@ -27,12 +31,26 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The REST interface: finds out who calls, finds the route, reads the body within its limits, and
- * answers JSON or, for a refusal, a problem (RFC 9457) that says what to do next. What was granted
- * or refused is in the audit log before the answer leaves.
+ * The HTTPS interface, for programs and for browsers: finds out who calls, finds the route, reads
+ * the body within its limits, and answers JSON or a page. A refusal is a problem (RFC 9457) or a
+ * page that says what to do next. What was granted or refused is in the audit log before the answer
+ * leaves.
  */
 final class Api implements Handler {
   private static final System.Logger LOG = System.getLogger("io.coffer.keyserver");
+
+  /** What a browser must not do with an answer, even if an answer were to ask for it. */
+  private static final List<Header> FOR_BROWSERS =
+      List.of(
+          HeaderValues.create(
+              "Content-Security-Policy",
+              "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self';"
+                  + " base-uri 'none'; frame-ancestors 'none'"),
+          HeaderValues.create("X-Content-Type-Options", "nosniff"),
+          HeaderValues.create("X-Frame-Options", "DENY"),
+          HeaderValues.create("Referrer-Policy", "same-origin"),
+          HeaderValues.create("Cross-Origin-Opener-Policy", "same-origin"),
+          HeaderValues.create("Cross-Origin-Resource-Policy", "same-origin"));
 
   /** What the bearer of a token may do with it. */
   private static final Set<String> WITH_TOKEN =
@@ -52,6 +70,7 @@ final class Api implements Handler {
           "signature");
 
   private final Callers callers;
+  private final PageResource pages;
   private final AuditLog audit;
   private final Limits limits;
   private final RateLimit rate;
@@ -60,7 +79,14 @@ final class Api implements Handler {
   private final WatchResource watch;
   private final Routes routes = new Routes();
 
-  Api(ServerState state, AuditLog audit, TrustedAuthority authority, Logins logins, Limits limits) {
+  Api(
+      ServerState state,
+      AuditLog audit,
+      TrustedAuthority authority,
+      Logins logins,
+      Limits limits,
+      Clock clock)
+      throws IOException {
     this.callers = new Callers(state, authority);
     this.audit = audit;
     this.limits = limits;
@@ -77,6 +103,8 @@ final class Api implements Handler {
     new TransferResource(state).addTo(routes);
     new TokenResource(state, logins).addTo(routes);
     new TicketResource(state, logins, events).addTo(routes);
+    this.pages = new PageResource(state, clock);
+    pages.addTo(routes);
   }
 
   /** Sends those away who wait, so that the server can stop. */
@@ -87,17 +115,21 @@ final class Api implements Handler {
   @Override
   public void handle(ServerRequest request, ServerResponse response) {
     long began = System.nanoTime();
+    Identity known = null;
     String who = "unknown";
     String action = "request";
-    String target = shorten(request.path().rawPath());
+    String raw = request.path().rawPath();
+    String target = shorten(raw);
     boolean audited = true;
     JsonObject body = null;
-    Object answer;
-    int status;
+    Object answer = null;
+    ProblemException refusal = null;
+    int status = 0;
     String reason = "";
     try {
       Identity peer = callers.peer(request);
       Identity identity = peer;
+      known = peer;
       who = peer.toString();
       if (!rate.allows(who, began)) {
         throw new ProblemException(
@@ -121,7 +153,10 @@ final class Api implements Handler {
               "a token allows reading keys, and not this", "Repeat the request without the token.");
         }
       }
-      body = body(request);
+      if (!route.method().equals("GET")) {
+        Form.requireOwnSite(request);
+      }
+      body = body(request, PageResource.isPage(raw));
       List<String> names = route.names(path);
       if (token != null
           && action.startsWith("key.")
@@ -137,61 +172,59 @@ final class Api implements Handler {
                   new Call(identity, peer, Callers.serial(request), token, names, request, body));
       status = route.status();
       changes.tell(action, names);
-      if (action.equals("key.create") && answer instanceof JsonObject made) {
+      Object result = answer;
+      if (answer instanceof Redirect redirect) {
+        result = redirect.result();
+        reason = "on the page";
+      }
+      if (action.equals("key.create") && result instanceof JsonObject made) {
         target = target + "/" + made.optionalString("id");
-      } else if (action.equals("server.unseal") && answer instanceof JsonObject opened) {
+      } else if (action.equals("server.unseal") && result instanceof JsonObject opened) {
         String by = opened.optionalString("opened_by");
         reason = by == null ? "a share" : by;
-      } else if (action.equals("token.exchange") && answer instanceof JsonObject issued) {
+      } else if (action.equals("token.exchange") && result instanceof JsonObject issued) {
         reason = body.optionalString("kind") + " credential of " + issued.optionalString("subject");
-      } else if (action.equals("ticket.redeem") && answer instanceof JsonObject issued) {
+      } else if (action.equals("ticket.redeem") && result instanceof JsonObject issued) {
         reason = "token " + issued.optionalString("id") + " for job " + body.optionalString("job");
-      } else if (action.startsWith("transfer.") && answer instanceof JsonObject moved) {
+      } else if (action.startsWith("transfer.") && result instanceof JsonObject moved) {
         reason = movement(action, moved);
-      } else if (action.equals("master.grant") && answer instanceof JsonObject grant) {
+      } else if (action.equals("master.grant") && result instanceof JsonObject grant) {
         reason =
             grant.string("attestation").equals("tpm") ? "attested by TPM" : "attested by mTLS only";
       }
     } catch (ProblemException e) {
-      status = e.status();
       reason = e.title();
-      answer = problem(e);
+      refusal = e;
     } catch (JsonException e) {
-      status = 400;
       reason = String.valueOf(e.getMessage());
-      answer =
-          problem(
-              ProblemException.badRequest(
-                  "the JSON of the request: " + reason,
-                  "Correct it; docs/key-service.md has examples."));
+      refusal =
+          ProblemException.badRequest(
+              "the JSON of the request: " + reason,
+              "Correct it; docs/key-service.md has examples.");
     } catch (SealException e) {
-      status = 403;
       reason = String.valueOf(e.getMessage());
-      answer =
-          problem(
-              ProblemException.forbidden(
-                  reason, e.advice().isEmpty() ? "Try again with the right one." : e.advice()));
+      refusal =
+          ProblemException.forbidden(
+              reason, e.advice().isEmpty() ? "Try again with the right one." : e.advice());
     } catch (IntegrityException e) {
       LOG.log(System.Logger.Level.ERROR, "the store is not to be trusted: {0}", e.getMessage());
-      status = 500;
       reason = String.valueOf(e.getMessage());
-      answer = problem(new ProblemException(500, reason, "Tell an operator of this key server."));
+      refusal = new ProblemException(500, reason, "Tell an operator of this key server.");
     } catch (DataReader.InsufficientDataAvailableException e) {
-      status = 400;
       reason = "the request ended in its middle";
-      answer = problem(ProblemException.badRequest(reason, "Send all of it."));
+      refusal = ProblemException.badRequest(reason, "Send all of it.");
     } catch (IOException | RuntimeException e) {
       LOG.log(System.Logger.Level.ERROR, "a request failed: " + action, e);
-      status = 500;
       reason = "internal error";
-      answer =
-          problem(
-              new ProblemException(
-                  500, "the server failed", "Tell an operator; its log says more."));
+      refusal =
+          new ProblemException(500, "the server failed", "Tell an operator; its log says more.");
     } finally {
       if (body != null) {
         body.wipe();
       }
+    }
+    if (refusal != null) {
+      status = refusal.status();
     }
     String outcome =
         status < 400 ? "granted" : status < 500 || status == 503 ? "refused" : "failed";
@@ -201,14 +234,16 @@ final class Api implements Handler {
             new AuditEvent(who, Callers.address(request), action, target, outcome, reason));
       } catch (AuditException e) {
         LOG.log(System.Logger.Level.ERROR, "the audit log cannot be written", e);
-        status = 503;
-        answer =
-            problem(
-                new ProblemException(
-                    503,
-                    "the audit log cannot be written, and nothing is done unlogged",
-                    "Tell an operator; the disk may be full."));
+        refusal =
+            new ProblemException(
+                503,
+                "the audit log cannot be written, and nothing is done unlogged",
+                "Tell an operator; the disk may be full.");
       }
+    }
+    if (refusal != null) {
+      status = refusal.status();
+      answer = PageResource.isPage(raw) ? pages.problem(known, raw, refusal) : problem(refusal);
     }
     metrics.count(action, outcome, System.nanoTime() - began);
     boolean last =
@@ -239,10 +274,14 @@ final class Api implements Handler {
             : "";
   }
 
-  private JsonObject body(ServerRequest request)
+  private JsonObject body(ServerRequest request, boolean page)
       throws ProblemException, JsonException, IOException {
     if (!request.content().hasEntity()) {
       return new JsonObject();
+    }
+    if (page) {
+      Form.requireType(request);
+      return Form.parse(Bodies.read(request, limits));
     }
     String type = request.headers().first(HeaderNames.CONTENT_TYPE).orElse("");
     if (!type.isEmpty() && !type.toLowerCase(Locale.ROOT).startsWith("application/json")) {
@@ -271,6 +310,9 @@ final class Api implements Handler {
       ServerResponse response, int status, @Nullable Object answer, boolean last) {
     response.status(Status.create(status));
     response.header(HeaderNames.CACHE_CONTROL, "no-store");
+    for (Header header : FOR_BROWSERS) {
+      response.header(header);
+    }
     if (status == 429) {
       response.header(HeaderNames.RETRY_AFTER, "1");
     }
@@ -283,6 +325,14 @@ final class Api implements Handler {
       case Content content -> {
         response.header(HeaderNames.CONTENT_TYPE, content.type());
         response.send(content.bytes());
+      }
+      case Document page -> {
+        response.header(HeaderNames.CONTENT_TYPE, "text/html; charset=utf-8");
+        response.send(page.bytes());
+      }
+      case Redirect redirect -> {
+        response.header(HeaderNames.LOCATION, redirect.address());
+        response.send();
       }
       case JsonObject json -> {
         response.header(HeaderNames.CONTENT_TYPE, "application/json");

@@ -106,7 +106,7 @@ public final class KeyServer implements AutoCloseable {
                 engine, Pem.readCertificate(home.authority()), home.revocationList());
       }
       ServerState state = new ServerState(engine, audit, new HardwareSeals(home), clock, grace);
-      Api api = new Api(state, audit, authority, logins, limits);
+      Api api = new Api(state, audit, authority, logins, limits, clock);
       Door door = null;
       if (doorListen != null) {
         KeystoneLogin keystone =

@@ -20,6 +20,23 @@ final class Routes {
     routes.add(new Route(method, segments(path), action, false, 200, handler));
   }
 
+  /**
+   * The action of the API that is called so; of those that are asked for by GET and otherwise, the
+   * latter.
+   */
+  Action action(String action) {
+    for (Route route : routes) {
+      if (route.action().equals(action) && !route.method().equals("GET")) {
+        return route.handler();
+      }
+    }
+    throw new IllegalArgumentException("the API has no " + action);
+  }
+
+  void add(Route route) {
+    routes.add(route);
+  }
+
   /** The path as it was sent. No name here needs an escape, so that none is taken. */
   static String[] path(ServerRequest request) throws ProblemException {
     String raw = request.prologue().uriPath().rawPath();
@@ -30,7 +47,8 @@ final class Routes {
     }
     String[] path = segments(raw);
     for (String segment : path) {
-      if (segment.equals(".") || segment.equals("..") || segment.isEmpty()) {
+      boolean root = path.length == 1 && segment.isEmpty();
+      if (segment.equals(".") || segment.equals("..") || (segment.isEmpty() && !root)) {
         throw unknown();
       }
     }
@@ -58,10 +76,12 @@ final class Routes {
   }
 
   private static ProblemException unknown() {
-    return ProblemException.notFound("there is no such address", "See docs/key-service.md.");
+    return ProblemException.notFound(
+        "there is no such address",
+        "The page begins at /page, the interface for programs at /v1: see docs/key-service.md.");
   }
 
-  private static String[] segments(String path) {
+  static String[] segments(String path) {
     return path.substring(1).split("/", -1);
   }
 }

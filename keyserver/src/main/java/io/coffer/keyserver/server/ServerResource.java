@@ -1,6 +1,7 @@
 package io.coffer.keyserver.server;
 
 import io.coffer.crypto.SecretBytes;
+import io.coffer.keyserver.audit.AuditCheck;
 import io.coffer.keyserver.audit.AuditLog;
 import io.coffer.keyserver.box.LockBoxes;
 import io.coffer.keyserver.box.ProblemException;
@@ -52,6 +53,24 @@ final class ServerResource {
           return new JsonObject().put("sealed", true);
         });
     routes.add("GET", "/v1/audit", "audit.read", 200, this::auditLog);
+    routes.add(
+        "POST",
+        "/v1/audit/verify",
+        "audit.verify",
+        200,
+        call -> {
+          Roles.requireAuditor(call.who());
+          state.auditCheck().start();
+          return verification();
+        });
+    routes.addQuiet(
+        "GET",
+        "/v1/audit/verify",
+        "audit.verify",
+        call -> {
+          Roles.requireAuditor(call.who());
+          return verification();
+        });
   }
 
   private Object health() throws ProblemException {
@@ -66,7 +85,7 @@ final class ServerResource {
     if (!Roles.isOverseer(call.who())) {
       throw ProblemException.forbidden(
           "only operators and auditors may read the metrics",
-          "Issue the collector a certificate of the profile auditor.");
+          "Have a certificate for it issued: 'coffer ca issue DIR/ca auditor:NAME'.");
     }
     long[] size = state.isSealed() ? new long[2] : state.<long[]>use(LockBoxes::size);
     String text = metrics.text(state.isSealed(), size[0], size[1], audit.head().sequence());
@@ -103,6 +122,16 @@ final class ServerResource {
         .put("sealed", missing > 0)
         .put("missing_shares", missing)
         .put("opened_by", state.openedBy());
+  }
+
+  /** How far the log has been verified. */
+  private JsonObject verification() {
+    AuditCheck.Result last = state.auditCheck().last();
+    return new JsonObject()
+        .put("running", state.auditCheck().isRunning())
+        .put("time", last.time().toString())
+        .put("end", last.end().toString())
+        .put("damage", last.damage());
   }
 
   private Object auditLog(Call call) throws ProblemException, IOException {

@@ -1,6 +1,7 @@
 package io.coffer.keyserver.server;
 
 import io.coffer.crypto.SecretBytes;
+import io.coffer.keyserver.audit.AuditCheck;
 import io.coffer.keyserver.audit.AuditEvent;
 import io.coffer.keyserver.audit.AuditException;
 import io.coffer.keyserver.audit.AuditLog;
@@ -9,12 +10,14 @@ import io.coffer.keyserver.box.ProblemException;
 import io.coffer.keyserver.engine.Engine;
 import io.coffer.keyserver.engine.EngineException;
 import io.coffer.keyserver.json.JsonException;
+import io.coffer.keyserver.page.Desk;
 import io.coffer.keyserver.seal.Seal;
 import io.coffer.keyserver.seal.SealException;
 import io.coffer.keyserver.seal.Share;
 import java.io.IOException;
 import java.time.Clock;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -28,18 +31,14 @@ import org.jspecify.annotations.Nullable;
  * than {@link #SHARE_LIFETIME}. While it is open, one thread rewraps key-strings after rotations
  * and destroys keys whose grace is over. Thread-safe.
  */
-final class ServerState implements AutoCloseable {
+final class ServerState implements AutoCloseable, Desk {
   static final Duration SHARE_LIFETIME = Duration.ofMinutes(10);
   private static final long IDLE_MILLIS = 60_000;
   private static final System.Logger LOG = System.getLogger("io.coffer.keyserver");
 
-  /** Uses the open lock boxes. */
-  interface Use<R extends @Nullable Object> {
-    R with(LockBoxes boxes) throws ProblemException, EngineException, JsonException;
-  }
-
   private final Engine engine;
   private final AuditLog audit;
+  private final AuditCheck auditCheck;
   private final Clock clock;
   private final Duration grace;
   private final HardwareSeals hardware;
@@ -68,6 +67,7 @@ final class ServerState implements AutoCloseable {
     this.engine = engine;
     this.audit = audit;
     this.hardware = hardware;
+    this.auditCheck = new AuditCheck(audit, clock);
     this.clock = clock;
     this.grace = grace;
   }
@@ -77,12 +77,28 @@ final class ServerState implements AutoCloseable {
     listener = newListener;
   }
 
-  /** The servers that share the store and are alive; empty for one that is alone. */
-  List<String> servers() throws EngineException {
+  @Override
+  public AuditLog audit() {
+    return audit;
+  }
+
+  @Override
+  public AuditCheck auditCheck() {
+    return auditCheck;
+  }
+
+  @Override
+  public Instant now() {
+    return clock.instant();
+  }
+
+  @Override
+  public List<String> servers() throws EngineException {
     return engine.servers();
   }
 
-  boolean isSealed() {
+  @Override
+  public boolean isSealed() {
     lock.readLock().lock();
     try {
       return boxes == null;
@@ -91,7 +107,8 @@ final class ServerState implements AutoCloseable {
     }
   }
 
-  <R extends @Nullable Object> R use(Use<R> use)
+  @Override
+  public <R extends @Nullable Object> R use(Use<R> use)
       throws ProblemException, EngineException, JsonException {
     lock.readLock().lock();
     try {

@@ -179,4 +179,65 @@ class AuditLogTest {
     assertEquals(2, verify().sequence());
     assertEquals(2, Files.readAllLines(file).size());
   }
+
+  @Test
+  void isSearchedFromItsEndWhateverItsLength() throws IOException {
+    try (AuditLog log = open()) {
+      // Long ones, so that entries lie across the blocks that are read.
+      for (int i = 1; i <= 700; i++) {
+        log.append(
+            new AuditEvent(
+                i % 7 == 0 ? "client:seven" : "client:a",
+                "10.0.0." + i % 250,
+                "key.read",
+                i + "x".repeat(i % 500),
+                "granted",
+                ""));
+      }
+      List<Long> seen = new ArrayList<>();
+      long before = 0;
+      do {
+        AuditPage page = log.search(AuditQuery.ALL, before, 33, Long.MAX_VALUE);
+        page.entries().forEach(entry -> seen.add(entry.sequence()));
+        before = page.next();
+      } while (before > 0);
+      assertEquals(700, seen.size());
+      for (int i = 0; i < 700; i++) {
+        assertEquals(700 - i, seen.get(i));
+      }
+      AuditQuery sevens = new AuditQuery("SEVEN", "read", "", "granted", null, null);
+      assertEquals(100, log.search(sevens, 0, 1000, Long.MAX_VALUE).entries().size());
+      AuditQuery first = new AuditQuery("", "", "1xx", "", null, null);
+      assertTrue(log.search(first, 0, 1000, Long.MAX_VALUE).entries().size() > 10);
+    }
+  }
+
+  @Test
+  void aSearchStopsWhenItHasLookedThroughEnoughAndGoesOnFromThere() throws IOException {
+    write(500);
+    try (AuditLog log = open()) {
+      AuditQuery oldest = new AuditQuery("", "", "key 0", "", null, null);
+      AuditPage page = log.search(oldest, 0, 10, 20_000);
+      assertTrue(page.entries().isEmpty() && page.next() > 0 && page.oldest() > 1);
+      int searches = 1;
+      while (page.entries().isEmpty() && page.next() > 0) {
+        page = log.search(oldest, page.next(), 10, 20_000);
+        searches++;
+      }
+      assertEquals("key 0", page.entries().getFirst().event().target());
+      assertTrue(searches > 5, searches + " searches");
+      assertThrows(IllegalArgumentException.class, () -> log.search(oldest, 3, 10, 1000));
+      assertThrows(
+          IllegalArgumentException.class, () -> log.search(oldest, Long.MAX_VALUE, 10, 1000));
+    }
+  }
+
+  @Test
+  void aSearchLeavesOutWhatIsJustBeingWritten() throws IOException {
+    write(2);
+    try (AuditLog log = open()) {
+      Files.writeString(file, "{\"seq\":3,\"ti", StandardOpenOption.APPEND);
+      assertEquals(2, log.search(AuditQuery.ALL, 0, 10, Long.MAX_VALUE).entries().size());
+    }
+  }
 }

@@ -162,6 +162,8 @@ class TpmTest {
     assertFalse(listed.object("verdict").bool("trusted", true));
     String log = Files.readString(server.home.auditLog());
     assertTrue(log.contains("not as the policy says: PCR 16"), "logged");
+    String page = server.operator().get("/page/endpoints").text();
+    assertTrue(page.contains("not trusted") && page.contains("PCR 16 changed"), page);
   }
 
   @Test

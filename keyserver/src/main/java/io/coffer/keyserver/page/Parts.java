@@ -1,0 +1,145 @@
+package io.coffer.keyserver.page;
+
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** The parts that pages are made of. */
+final class Parts {
+  /** A text up to this length stays on one line of a table, if the screen is wide. */
+  private static final int SHORT_CHARS = 28;
+
+  private Parts() {}
+
+  static Html link(String address, String text) {
+    return Html.of("a", text).attr("href", address);
+  }
+
+  /** A name that somebody chose: set apart, so that its direction of writing ends with it. */
+  static Html name(String text) {
+    if (text.isEmpty()) {
+      return muted("none");
+    }
+    Html name = Html.of("bdi", text);
+    return text.length() > SHORT_CHARS ? name : name.attr("class", "short");
+  }
+
+  static Html code(String text) {
+    return Html.of("code", text);
+  }
+
+  static Html muted(String text) {
+    return Html.of("span", text)
+        .attr("class", text.length() > SHORT_CHARS ? "muted" : "muted short");
+  }
+
+  static Html good(String text) {
+    return badge("good", text);
+  }
+
+  static Html bad(String text) {
+    return badge("bad", text);
+  }
+
+  static Html warning(String text) {
+    return badge("warn", text);
+  }
+
+  private static Html badge(String kind, String text) {
+    return Html.of("span", text).attr("class", "badge " + kind);
+  }
+
+  /** A state of a version: active, retired. */
+  static Html state(String state) {
+    return state.equals("active") ? good(state) : badge("plain", state);
+  }
+
+  /** A time as the API writes it. */
+  static Html time(@Nullable String iso) {
+    if (iso == null) {
+      return muted("never");
+    }
+    int end = iso.indexOf('.') < 0 ? iso.length() - 1 : iso.indexOf('.');
+    return Html.of("time", iso.substring(0, end).replace('T', ' ') + " UTC").attr("datetime", iso);
+  }
+
+  /** A time to come, and how long it is until then. */
+  static Html until(String iso, Instant now) {
+    Duration left = Duration.between(now, Instant.parse(iso));
+    String in =
+        left.isNegative()
+            ? "over"
+            : left.toDays() > 1
+                ? "in " + left.toDays() + " days"
+                : left.toHours() > 1
+                    ? "in " + left.toHours() + " hours"
+                    : left.toMinutes() > 1
+                        ? "in " + left.toMinutes() + " minutes"
+                        : "in " + left.toSeconds() + " seconds";
+    return Html.of("span", time(iso)).add(Html.of("br"), muted(in));
+  }
+
+  /** Names with commas between them. */
+  static Html list(List<String> names, String none) {
+    if (names.isEmpty()) {
+      return muted(none);
+    }
+    Html list = Html.of("span");
+    for (int i = 0; i < names.size(); i++) {
+      list.text(i == 0 ? "" : ", ").add(name(names.get(i)));
+    }
+    return list;
+  }
+
+  static Html section(String title, Html... content) {
+    return Html.of("section", Html.of("h2", title)).add(content);
+  }
+
+  static Html paragraph(String text) {
+    return Html.of("p", text);
+  }
+
+  /** A message that stands out: good, bad or warn. */
+  static Html notice(String kind, String title, Html... more) {
+    return Html.of("div", Html.of("strong", title))
+        .add(more)
+        .attr("class", "notice " + kind)
+        .attr("role", "status");
+  }
+
+  /** Links to what can be done. */
+  static Html actions(Html... links) {
+    Html list = Html.of("ul").attr("class", "actions");
+    for (Html link : links) {
+      list.add(Html.of("li", link));
+    }
+    return list;
+  }
+
+  /** A link that looks like a button. */
+  static Html button(String address, String text) {
+    return link(address, text).attr("class", "button");
+  }
+
+  /** A link that looks like a button, and like one to think about. */
+  static Html graveButton(String address, String text) {
+    return link(address, text).attr("class", "button grave");
+  }
+
+  static Html input(String id, String label, String value) {
+    return Html.of("div", Html.of("label", label).attr("for", id))
+        .add(
+            Html.of("input")
+                .attr("id", id)
+                .attr("name", id)
+                .attr("type", "text")
+                .attr("value", value)
+                .attr("autocomplete", "off"))
+        .attr("class", "field");
+  }
+
+  static Html submit(String text) {
+    return Html.of("button", text).attr("type", "submit").attr("class", "button");
+  }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package io.coffer.keyserver.page;
+
+import org.jspecify.annotations.NullMarked;
