@@ -12,12 +12,10 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * A connection with the kernel: agrees on the protocol, then has threads read requests from
- * /dev/fuse, each of which handles what it read and answers itself while another one waits for the
- * next. A thread is added whenever the last waiting one gets a request, up to a bound.
+ * /dev/fuse, each of which handles what it read and answers itself; {@link Readers} tells how many.
  *
  * <p>Ends when the filesystem is unmounted or the connection is aborted.
  */
@@ -56,6 +54,9 @@ public final class Session {
   /** Largest READ and WRITE. */
   private static final int LARGEST_TRANSFER_BYTES = 1 << 20;
 
+  /** A READ or WRITE of so much is worth a second thread. */
+  private static final int LONG_TRANSFER_BYTES = 128 * 1024;
+
   private static final int NOTIFY_INVAL_INODE = 2;
   private static final int NOTIFY_INVAL_ENTRY = 3;
   private static final int NOTIFY_STORE = 4;
@@ -66,12 +67,9 @@ public final class Session {
   private final SessionOptions options;
   private final Dispatcher dispatcher;
   private final int maxWriteBytes;
-  private final AtomicInteger waiting = new AtomicInteger();
-  private final AtomicInteger threads = new AtomicInteger();
-  private final AtomicInteger threadNumber = new AtomicInteger();
+  private final Readers readers;
   private final CountDownLatch started = new CountDownLatch(1);
   private final CountDownLatch ended = new CountDownLatch(1);
-  private volatile boolean stopping;
 
   /** Takes over an open descriptor of /dev/fuse that has been mounted; {@link #start} begins. */
   Session(int device, Filesystem filesystem, SessionOptions options) {
@@ -80,6 +78,7 @@ public final class Session {
     this.options = options;
     this.dispatcher = new Dispatcher(filesystem, this::send, id -> invalidateInode(id, 0, 0));
     this.maxWriteBytes = maxPages() * Page.BYTES;
+    this.readers = new Readers(options.threads(), this::serve, this::hasRequests);
   }
 
   /** Pages of 1 MiB, or fewer if the administrator set a lower limit. */
@@ -97,8 +96,7 @@ public final class Session {
   }
 
   void start() {
-    threads.incrementAndGet();
-    addThread();
+    readers.start();
   }
 
   /** Waits until the kernel and this side have agreed and requests are served. */
@@ -111,21 +109,23 @@ public final class Session {
     ended.await();
   }
 
+  /** How many threads wait for requests or handle them now. */
+  int readers() {
+    return readers.active();
+  }
+
   /** Has the filesystem been unmounted and every request been handled? */
   public boolean hasEnded() {
     return ended.getCount() == 0;
   }
 
-  private void addThread() {
-    Thread.ofPlatform().name("fuse-" + threadNumber.incrementAndGet()).start(this::serve);
-  }
-
   private void serve() {
     try (Arena arena = Arena.ofShared()) {
       RequestBuffers buffers = new RequestBuffers(arena, maxWriteBytes);
-      while (!stopping) {
+      while (readers.mayRead()) {
         int length = receive(buffers);
-        if (length < 0) {
+        readers.received(length >= Dispatcher.HEADER_BYTES && takesLong(buffers.request, length));
+        if (length <= 0) {
           break;
         }
         if (started.getCount() > 0) {
@@ -135,60 +135,66 @@ public final class Session {
           }
         } else {
           dispatcher.dispatch(buffers, length);
+          readers.handled(buffers.caller);
         }
       }
     } catch (RuntimeException | Error e) {
       LOG.log(System.Logger.Level.ERROR, "a reader thread failed", e);
     } finally {
-      if (threads.decrementAndGet() == 0) {
+      if (readers.left()) {
         end();
       }
     }
   }
 
-  /** Reads one request; -1 at the end of the connection. */
+  /** Reads one request; 0 or less at the end of the connection. */
   private int receive(RequestBuffers buffers) {
-    waiting.incrementAndGet();
-    int length;
-    try {
-      while (true) {
-        try {
-          length = Linux.read(device, buffers.request.address(), buffers.request.byteSize());
-          break;
-        } catch (ErrnoException e) {
-          // ENOENT: the request was interrupted before it was read.
-          if (e.errno() != Errno.ENOENT && e.errno() != Errno.EAGAIN) {
-            if (e.errno() != Errno.ENODEV) {
-              LOG.log(System.Logger.Level.WARNING, "the connection ended: {0}", e.getMessage());
-            }
-            stopping = true;
-            return -1;
+    while (true) {
+      try {
+        int length = Linux.read(device, buffers.request.address(), buffers.request.byteSize());
+        if (length == 0) {
+          readers.stop();
+        }
+        return length;
+      } catch (ErrnoException e) {
+        // ENOENT: the request was interrupted before it was read.
+        if (e.errno() != Errno.ENOENT && e.errno() != Errno.EAGAIN) {
+          if (e.errno() != Errno.ENODEV) {
+            LOG.log(System.Logger.Level.WARNING, "the connection ended: {0}", e.getMessage());
           }
+          readers.stop();
+          return -1;
         }
       }
-    } finally {
-      if (waiting.decrementAndGet() == 0 && !stopping && started.getCount() == 0) {
-        addThreadIfAllowed();
-      }
     }
-    return length == 0 ? -1 : length;
   }
 
-  private void addThreadIfAllowed() {
-    int count = threads.get();
-    while (count > 0 && count < options.threads()) {
-      if (threads.compareAndSet(count, count + 1)) {
-        try {
-          addThread();
-        } catch (OutOfMemoryError e) {
-          // No more threads for this process: those that run go on, more slowly.
-          threads.decrementAndGet();
-          LOG.log(System.Logger.Level.WARNING, "no further thread: {0}", e.getMessage());
-        }
-        return;
-      }
-      count = threads.get();
+  private boolean hasRequests() {
+    try {
+      return Linux.isReadable(device);
+    } catch (ErrnoException e) {
+      // Whoever reads next is told why.
+      return false;
     }
+  }
+
+  /** Much data, or a wait for the store: longer than it takes to wake another thread. */
+  private static boolean takesLong(MemorySegment request, int length) {
+    return switch (request.get(ValueLayout.JAVA_INT, 4)) {
+      case Opcode.WRITE -> length >= LONG_TRANSFER_BYTES;
+      case Opcode.READ ->
+          length >= Dispatcher.HEADER_BYTES + 20
+              && request.get(ValueLayout.JAVA_INT, Dispatcher.HEADER_BYTES + 16)
+                  >= LONG_TRANSFER_BYTES;
+      case Opcode.FSYNC,
+          Opcode.FSYNCDIR,
+          Opcode.SYNCFS,
+          Opcode.FALLOCATE,
+          Opcode.COPY_FILE_RANGE,
+          Opcode.COPY_FILE_RANGE_64 ->
+          true;
+      default -> false;
+    };
   }
 
   private void end() {
@@ -223,7 +229,7 @@ public final class Session {
           OLDEST_MINOR);
       Reply.putHeader(out, Reply.HEADER_BYTES, -Errno.EPROTO, unique);
       send(out, Reply.HEADER_BYTES, out, 0);
-      stopping = true;
+      readers.stop();
       return;
     }
     long offered = Integer.toUnsignedLong(in.get(ValueLayout.JAVA_INT, at + 12));
@@ -267,8 +273,9 @@ public final class Session {
     out.set(ValueLayout.JAVA_INT, body + 32, (int) (agreed >>> 32));
     Reply.putHeader(out, 80, 0, unique);
     filesystem.started(this);
-    send(out, 80, out, 0);
+    // First: as soon as the kernel has the answer, another reader may get a request.
     started.countDown();
+    send(out, 80, out, 0);
   }
 
   private void send(MemorySegment head, long headBytes, MemorySegment payload, long payloadBytes) {

@@ -18,9 +18,11 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -30,6 +32,8 @@ import org.junit.jupiter.api.io.TempDir;
 /** A filesystem in memory, mounted for real, and used through the kernel. */
 @Timeout(60)
 class FuseMountTest {
+  private static final int THREADS = 8;
+
   @TempDir Path mountPoint;
 
   private final MemoryFilesystem files = new MemoryFilesystem();
@@ -52,7 +56,7 @@ class FuseMountTest {
                 true,
                 List.of()),
             files,
-            new SessionOptions(false, false, true, true, false, false, 8));
+            new SessionOptions(false, false, true, true, false, false, THREADS));
   }
 
   @AfterEach
@@ -109,6 +113,61 @@ class FuseMountTest {
     assertEquals("Input/output error", e.getReason());
     Files.writeString(mountPoint.resolve("alive"), "yes");
     assertEquals("yes", Files.readString(mountPoint.resolve("alive")));
+  }
+
+  @Test
+  void threadsThatAreNeededComeAndThoseThatAreNotGo() throws Exception {
+    // A directory of its own: the kernel holds it while it looks something up there.
+    Path directory = Files.createDirectory(mountPoint.resolve("directory"));
+    var waiters = new ArrayList<Thread>();
+    try {
+      for (int i = 0; i < THREADS - 1; i++) {
+        Path file = directory.resolve("hang" + i);
+        waiters.add(Thread.ofPlatform().start(() -> file.toFile().exists()));
+      }
+      while (files.hanging.get() < THREADS - 1) {
+        Thread.sleep(5);
+      }
+      // All but one hang; that one serves.
+      Files.writeString(mountPoint.resolve("other"), "served");
+      assertEquals("served", Files.readString(mountPoint.resolve("other")));
+    } finally {
+      files.released.countDown();
+      for (Thread waiter : waiters) {
+        waiter.join();
+      }
+    }
+    while (mount.session().readers() > 1) {
+      for (int i = 0; i < 100; i++) {
+        assertFalse(Files.exists(mountPoint.resolve("missing" + i)));
+      }
+    }
+  }
+
+  @Test
+  void severalClientsAreServedBySeveralThreads() throws Exception {
+    var stop = new AtomicBoolean();
+    var clients = new ArrayList<Thread>();
+    try {
+      for (int i = 0; i < 6; i++) {
+        Path missing = mountPoint.resolve("slow" + i);
+        clients.add(
+            Thread.ofPlatform()
+                .start(() -> {
+                  while (!stop.get()) {
+                    assertFalse(missing.toFile().exists());
+                  }
+                }));
+      }
+      while (mount.session().readers() < 3) {
+        Thread.sleep(5);
+      }
+    } finally {
+      stop.set(true);
+      for (Thread client : clients) {
+        client.join();
+      }
+    }
   }
 
   @Test

@@ -14,8 +14,11 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
 
 /** A small filesystem in memory, to have something to mount. */
 class MemoryFilesystem implements Filesystem {
@@ -55,6 +58,12 @@ class MemoryFilesystem implements Filesystem {
   final AtomicBoolean closed = new AtomicBoolean();
   final AtomicLong forgotten = new AtomicLong();
   volatile long lockHolder;
+
+  /** Lookups of names that begin with "hang" wait for it; with "slow", for a millisecond. */
+  final CountDownLatch released = new CountDownLatch(1);
+
+  /** How many of them wait. */
+  final AtomicInteger hanging = new AtomicInteger();
 
   /** How long a status is valid; a name at least a second. */
   volatile long validNanos;
@@ -96,6 +105,19 @@ class MemoryFilesystem implements Filesystem {
   public EntryReply lookup(Caller caller, long parent, byte[] name) throws ErrnoException {
     if (text(name).equals("explode")) {
       throw new IllegalStateException("a bug in a handler");
+    }
+    if (text(name).startsWith("slow")) {
+      LockSupport.parkNanos(1_000_000);
+    }
+    if (text(name).startsWith("hang")) {
+      hanging.incrementAndGet();
+      try {
+        released.await();
+      } catch (InterruptedException e) {
+        throw new ErrnoException(Errno.EINTR);
+      } finally {
+        hanging.decrementAndGet();
+      }
     }
     Node child = node(parent).children.get(text(name));
     if (child == null) {

@@ -23,6 +23,7 @@ public final class Linux {
   private static final int F_OFD_SETLK = 37;
   private static final int F_OFD_SETLKW = 38;
   private static final int F_UNLCK = 2;
+  private static final short POLLIN = 1;
 
   private Linux() {}
 
@@ -184,6 +185,18 @@ public final class Linux {
   /** read(2) to native memory. */
   public static int read(int descriptor, long address, long length) throws ErrnoException {
     return (int) SystemCall.call(Numbers.READ, descriptor, address, length);
+  }
+
+  /** Would read(2) return at once? Does not wait: ppoll(2) for POLLIN with a timeout of 0. */
+  public static boolean isReadable(int descriptor) throws ErrnoException {
+    MemorySegment b = Scratch.get().buffer();
+    b.set(ValueLayout.JAVA_INT, 0, descriptor);
+    b.set(ValueLayout.JAVA_SHORT, 4, POLLIN);
+    b.set(ValueLayout.JAVA_SHORT, 6, (short) 0);
+    b.set(ValueLayout.JAVA_LONG, 8, 0);
+    b.set(ValueLayout.JAVA_LONG, 16, 0);
+    SystemCall.call(Numbers.PPOLL, b.address(), 1, b.address() + 8, 0);
+    return (b.get(ValueLayout.JAVA_SHORT, 6) & POLLIN) != 0;
   }
 
   /** write(2) from native memory. */

@@ -64,6 +64,7 @@ final class Numbers {
   static final int OPENAT = number(257, 56);
   static final int PIPE2 = number(293, 59);
   static final int PRCTL = number(157, 167);
+  static final int PPOLL = number(271, 73);
   static final int PREAD64 = number(17, 67);
   static final int PRLIMIT64 = number(302, 261);
   static final int PWRITE64 = number(18, 68);

@@ -1,0 +1,247 @@
+package io.coffer.fuse;
+
+import java.util.ArrayDeque;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.LockSupport;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.BooleanSupplier;
+
+/**
+ * The threads that read requests, as few at a time as the work asks for.
+ *
+ * <p>The kernel wakes the thread that has waited longest. With several of them a client that asks
+ * one thing after the other therefore wakes another one each time, on another processor, which has
+ * to leave its sleep first and finds its caches cold: that costs several times what the request
+ * itself does. So one thread waits, as long as it keeps up. Another one joins
+ *
+ * <ul>
+ *   <li>before a request is handled that takes long by its nature ({@link #received}),
+ *   <li>when several clients ask at once and often find the queue filled ({@link #handled}),
+ *   <li>when a request is not done after some milliseconds and nobody waits for the next: a thread
+ *       of its own looks for that while there is anything to do, so that a handler that hangs holds
+ *       up nobody else.
+ * </ul>
+ *
+ * and leaves when it has not been needed for a while. A thread that has left is kept for the next
+ * time.
+ *
+ * <p>Safe for use by many threads.
+ */
+final class Readers {
+  private static final System.Logger LOG = System.getLogger("io.coffer.fuse");
+
+  /** How long a request may take until somebody else waits for the next. */
+  private static final long STUCK_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
+
+  /** How long a reader stays that nobody would miss. */
+  private static final long STAYS_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
+
+  /** After so many looks at which nothing had happened, the watch sleeps until it is woken. */
+  private static final int IDLE_LOOKS = 100;
+
+  /** One in so many requests is followed by a look at the queue. */
+  private static final int LOOK_EVERY = 8;
+
+  /** Of the last eight looks, so many must have found a queue, and one client after another. */
+  private static final int CROWDED = 3;
+
+  private final int most;
+  private final Runnable body;
+  private final BooleanSupplier queued;
+  private final AtomicInteger waiting = new AtomicInteger();
+  private final AtomicInteger threads = new AtomicInteger();
+  private final ReentrantLock lock = new ReentrantLock();
+  private final ArrayDeque<Condition> resting = new ArrayDeque<>();
+  private final Thread watch =
+      Thread.ofPlatform().daemon().name("fuse-watch").unstarted(this::watch);
+  private final AtomicLong received = new AtomicLong();
+  private final AtomicInteger active = new AtomicInteger();
+  private volatile long neededAt = System.nanoTime();
+  private volatile boolean watching = true;
+  private volatile boolean stopping;
+
+  // How many requests have been handled, the last looks, one bit each, and who asked last. Several
+  // threads count without a lock: a look more or less does not matter.
+  private int handled;
+  private int seen;
+  private int lastClient;
+
+  /**
+   * @param most most threads at once
+   * @param body what each thread does: {@link #mayRead}, read, {@link #received}, handle, {@link
+   *     #handled}, again and again, and {@link #left} at the end
+   * @param queued whether requests wait to be read
+   */
+  Readers(int most, Runnable body, BooleanSupplier queued) {
+    this.most = most;
+    this.body = body;
+    this.queued = queued;
+  }
+
+  void start() {
+    join();
+    watch.start();
+  }
+
+  /** How many threads wait for requests or handle them. */
+  int active() {
+    return active.get();
+  }
+
+  /**
+   * A reader is about to wait for a request; if it is not needed, it rests here first.
+   *
+   * @return false if there is nothing more to read
+   */
+  boolean mayRead() {
+    if (active.get() > 1 && waiting.get() > 0 && System.nanoTime() - neededAt > STAYS_NANOS) {
+      rest();
+    }
+    waiting.incrementAndGet();
+    return !stopping;
+  }
+
+  /** A reader has stopped waiting; {@code takesLong}: with a request that keeps it busy. */
+  void received(boolean takesLong) {
+    received.incrementAndGet();
+    boolean alone = waiting.decrementAndGet() == 0;
+    if (takesLong) {
+      neededAt = System.nanoTime();
+      if (alone) {
+        join();
+      }
+    }
+    if (alone && !watching) {
+      watching = true;
+      LockSupport.unpark(watch);
+    }
+  }
+
+  /**
+   * A reader has handled a request of this caller. That something lies in the queue says nothing by
+   * itself: on the same processor, a client that gets its answer goes on first and has asked the
+   * next thing before this thread can look.
+   */
+  void handled(Caller caller) {
+    int client = caller.pid();
+    boolean another;
+    if (client == 0) {
+      // The kernel itself, or a process of a container that cannot be seen from here.
+      another = caller.uid() != 0;
+    } else {
+      another = client != lastClient;
+      lastClient = client;
+    }
+    if (++handled % LOOK_EVERY == 0) {
+      seen = (seen << 1 | (another && queued.getAsBoolean() ? 1 : 0)) & 0xff;
+      if (Integer.bitCount(seen) >= CROWDED) {
+        seen = 0;
+        neededAt = System.nanoTime();
+        join();
+      }
+    }
+  }
+
+  /** No reader is to read any more; those that rest, end. */
+  void stop() {
+    stopping = true;
+    LockSupport.unpark(watch);
+    lock.lock();
+    try {
+      active.addAndGet(resting.size());
+      resting.forEach(Condition::signal);
+      resting.clear();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** A thread ends. Is it the last one? */
+  boolean left() {
+    if (active.decrementAndGet() == 0 && threads.get() > 1) {
+      // It died of an error; one of those that rest takes its place.
+      join();
+    }
+    return threads.decrementAndGet() == 0;
+  }
+
+  private void rest() {
+    lock.lock();
+    try {
+      if (stopping || active.get() <= 1) {
+        return;
+      }
+      Condition mine = lock.newCondition();
+      // The one that came last is woken first: its stack and buffers are warm.
+      resting.push(mine);
+      active.decrementAndGet();
+      while (resting.contains(mine)) {
+        mine.awaitUninterruptibly();
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** One thread more waits for requests, unless all of them do. */
+  private void join() {
+    if (active.get() >= most) {
+      return;
+    }
+    lock.lock();
+    try {
+      if (stopping || active.get() >= most) {
+        return;
+      }
+      Condition other = resting.poll();
+      if (other != null) {
+        active.incrementAndGet();
+        other.signal();
+        return;
+      }
+      int number = threads.incrementAndGet();
+      active.incrementAndGet();
+      try {
+        Thread.ofPlatform().name("fuse-" + number).start(body);
+      } catch (OutOfMemoryError e) {
+        // No more threads for this process: those that run go on, more slowly.
+        threads.decrementAndGet();
+        active.decrementAndGet();
+        LOG.log(System.Logger.Level.WARNING, "no further thread: {0}", e.getMessage());
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void watch() {
+    long before = received.get();
+    int idle = 0;
+    while (!stopping) {
+      if (idle < IDLE_LOOKS) {
+        LockSupport.parkNanos(this, STUCK_NANOS);
+      } else {
+        watching = false;
+        // A request that came in between has seen that the watch was up.
+        if (received.get() == before) {
+          LockSupport.park(this);
+        }
+        watching = true;
+        idle = 0;
+      }
+      long now = received.get();
+      if (now != before) {
+        idle = 0;
+      } else if (waiting.get() > 0) {
+        idle++;
+      } else {
+        neededAt = System.nanoTime();
+        join();
+      }
+      before = now;
+    }
+  }
+}
