@@ -170,14 +170,7 @@ final class KeyserverCommand extends Commands.Group {
 
   /** Which server, and as whom. */
   static final class Remote {
-    @Option(names = "--url", paramLabel = "URL", description = "The server, if not the one of DIR.")
-    private @Nullable String url;
-
-    @Option(
-        names = "--cert",
-        paramLabel = "FILE",
-        description = "Your certificate (default: DIR/operator.pem); its key is FILE.key.")
-    private @Nullable Path certificate;
+    @Mixin private Link link = new Link();
 
     @Parameters(
         paramLabel = "DIR",
@@ -188,6 +181,27 @@ final class KeyserverCommand extends Commands.Group {
 
     private JsonObject send(String method, String path, @Nullable JsonObject body)
         throws IOException, Failure {
+      return link.send(directory, method, path, body);
+    }
+  }
+
+  /** The way to a server whose directory is known. */
+  static final class Link {
+    @Option(names = "--url", paramLabel = "URL", description = "The server, if not the one of DIR.")
+    private @Nullable String url;
+
+    @Option(
+        names = "--cert",
+        paramLabel = "FILE",
+        description = "Your certificate (default: DIR/operator.pem); its key is FILE.key.")
+    private @Nullable Path certificate;
+
+    private Path certificate(ServerHome home) {
+      return certificate == null ? home.certificate("operator") : certificate;
+    }
+
+    private JsonObject send(Path directory, String method, String path, @Nullable JsonObject body)
+        throws IOException, Failure {
       ServerHome home = ServerHome.open(directory);
       ServerHome.Listen listen = home.listen();
       String host =
@@ -195,7 +209,7 @@ final class KeyserverCommand extends Commands.Group {
               ? "localhost"
               : listen.host();
       String base = url == null ? "https://" + host + ":" + listen.port() : url;
-      Path file = certificate == null ? home.certificate("operator") : certificate;
+      Path file = certificate(home);
       Path key =
           file.resolveSibling(file.getFileName().toString().replaceAll("\\.pem$", "") + ".key");
       var context =
@@ -719,14 +733,32 @@ final class KeyserverCommand extends Commands.Group {
         "",
         "The audit log is verified, and copied up to a signed entry. Its end is printed as"
             + " NUMBER:HASH; keep that elsewhere, 'restore --head' and 'audit verify --head'"
-            + " compare with it. The backup holds the same private keys as DIR: keep it as safe."
+            + " compare with it. The backup holds the same private keys as DIR: keep it as safe.",
+        "",
+        "The audit log says that a backup was taken, and to where. A server that runs is asked to"
+            + " write that, with an operator's certificate."
       },
       footer = {"", "Example:", "  coffer keyserver backup keys /backup/keys-monday"})
   int backup(
+      @Mixin Link link,
       @Parameters(paramLabel = "DIR", description = "The server's directory.") Path directory,
       @Parameters(paramLabel = "TO", description = "A new or empty directory.") Path target)
-      throws IOException {
-    AuditLog.Head head = ServerBackup.backUp(ServerHome.open(directory), target, Clock.systemUTC());
+      throws IOException, Failure {
+    ServerHome home = ServerHome.open(directory);
+    ServerBackup.Witness<Failure> server =
+        to -> {
+          if (!Files.exists(link.certificate(home))) {
+            throw new Failure(
+                Failure.OTHER,
+                "the server runs, and has to log the backup: "
+                    + link.certificate(home)
+                    + " does not exist",
+                "Name an operator's certificate with --cert, or stop the server meanwhile.");
+          }
+          String name = to.toAbsolutePath().normalize().toString();
+          link.send(directory, "POST", "/v1/backups", new JsonObject().put("to", name));
+        };
+    AuditLog.Head head = ServerBackup.backUp(home, target, server, Clock.systemUTC());
     console().out().println(head);
     console().say("took a backup into " + target);
     return 0;

@@ -157,6 +157,19 @@ class CommandsTest {
       assertTrue(asAlice.err().contains("only an operator"), asAlice.err());
       Ran backup = run("keyserver", "backup", home, directory.resolve("backup"));
       assertEquals(0, backup.exit(), backup.err());
+      assertTrue(
+          Files.readString(directory.resolve("backup/audit.jsonl"))
+              .contains("to " + directory.resolve("backup")));
+      Ran nobody =
+          run(
+              "keyserver",
+              "backup",
+              "--cert",
+              directory.resolve("none.pem"),
+              home,
+              directory.resolve("unlogged"));
+      assertEquals(11, nobody.exit());
+      assertTrue(nobody.err().contains("an operator's certificate with --cert"), nobody.err());
       Ran restored =
           run(
               "keyserver",
@@ -385,7 +398,9 @@ class CommandsTest {
         assertEquals("open\n", status.out(), status.err());
         assertTrue(status.err().contains("alive: k2"), status.err());
         Path backup = directory.resolve("backup");
-        Ran taken = run("keyserver", "backup", second, backup);
+        // The operator's certificate is where the first server was made.
+        Ran taken =
+            run("keyserver", "backup", "--cert", home.resolve("operator.pem"), second, backup);
         assertEquals(0, taken.exit(), taken.err());
         Ran occupied =
             run(

@@ -113,6 +113,7 @@ public final class AuditLog implements AutoCloseable {
    * that a crash has cut short is taken away.
    *
    * @param key Ed25519
+   * @throws AuditInUseException if another process, or another part of this one, is writing it
    */
   public static AuditLog open(Path file, PrivateKey key, PublicKey publicKey, Clock clock)
       throws IOException {
@@ -165,8 +166,7 @@ public final class AuditLog implements AutoCloseable {
     }
     if (held == null) {
       channel.close();
-      throw new IOException(
-          "the audit log " + file + " is in use by a running key server; stop that first");
+      throw new AuditInUseException(file);
     }
     return channel;
   }

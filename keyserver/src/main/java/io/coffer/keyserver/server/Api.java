@@ -182,6 +182,8 @@ final class Api implements Handler {
       } else if (action.equals("server.unseal") && result instanceof JsonObject opened) {
         String by = opened.optionalString("opened_by");
         reason = by == null ? "a share" : by;
+      } else if (action.equals("server.backup")) {
+        reason = ServerBackup.reason(body.string("to"));
       } else if (action.equals("token.exchange") && result instanceof JsonObject issued) {
         reason = body.optionalString("kind") + " credential of " + issued.optionalString("subject");
       } else if (action.equals("ticket.redeem") && result instanceof JsonObject issued) {

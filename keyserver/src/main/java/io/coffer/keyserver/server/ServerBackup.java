@@ -2,6 +2,7 @@ package io.coffer.keyserver.server;
 
 import io.coffer.crypto.SecretBytes;
 import io.coffer.keyserver.audit.AuditEvent;
+import io.coffer.keyserver.audit.AuditInUseException;
 import io.coffer.keyserver.audit.AuditLog;
 import io.coffer.keyserver.box.LockBoxes;
 import io.coffer.keyserver.ca.DurableFiles;
@@ -46,17 +47,33 @@ public final class ServerBackup {
 
   private ServerBackup() {}
 
+  /** Has a server that runs write into its audit log that a backup is taken. */
+  public interface Witness<X extends Exception> {
+    void log(Path target) throws IOException, X;
+  }
+
   /**
-   * Takes a backup.
+   * Takes a backup. Before anything is copied, the server's audit log says so: the server writes it
+   * if it runs, or else this does.
    *
    * @param target a new or empty directory
-   * @return where the audit log of the backup ends
+   * @param witness asked only if the server runs
+   * @return where the audit log of the backup ends, in which the backup is
    * @throws IOException if the audit log is not whole, or a file cannot be read or written
    */
-  public static AuditLog.Head backUp(ServerHome home, Path target, Clock clock) throws IOException {
+  public static <X extends Exception> AuditLog.Head backUp(
+      ServerHome home, Path target, Witness<X> witness, Clock clock) throws IOException, X {
     requireEmpty(target);
     boolean complete = false;
     try {
+      try (AuditLog log =
+          AuditLog.open(home.auditLog(), home.auditKey(), home.auditPublicKey(), clock)) {
+        log.append(
+            new AuditEvent(
+                "server", "", "server.backup", "", "granted", reason(target.toString())));
+      } catch (AuditInUseException e) {
+        witness.log(target);
+      }
       home.copyStore(target.resolve(STORE));
       AuditLog.Head head =
           AuditLog.copy(home.auditLog(), home.auditPublicKey(), target.resolve(LOG));
@@ -73,6 +90,11 @@ public final class ServerBackup {
         removeContents(target);
       }
     }
+  }
+
+  /** What the log says of a backup. */
+  static String reason(String target) {
+    return "to " + target;
   }
 
   /** What a server keeps beside its store and its log: settings, certificates, keys. */

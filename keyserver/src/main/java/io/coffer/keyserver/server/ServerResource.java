@@ -52,6 +52,17 @@ final class ServerResource {
           state.seal();
           return new JsonObject().put("sealed", true);
         });
+    routes.add(
+        "POST",
+        "/v1/backups",
+        "server.backup",
+        200,
+        call -> {
+          Roles.requireOperator(call.who());
+          call.body().allow("to");
+          call.body().string("to");
+          return new JsonObject().put("logged", true);
+        });
     routes.add("GET", "/v1/audit", "audit.read", 200, this::auditLog);
     routes.add(
         "POST",

@@ -50,9 +50,9 @@ class BackupTest {
     server.close();
   }
 
-  private Path backUp() throws IOException {
+  private Path backUp() throws Exception {
     Path backup = directory.resolve("backup");
-    ServerBackup.backUp(server.home, backup, Clock.systemUTC());
+    ServerBackup.backUp(server.home, backup, server.witness(), Clock.systemUTC());
     return backup;
   }
 
@@ -82,7 +82,7 @@ class BackupTest {
             }
             return made;
           });
-      head = ServerBackup.backUp(server.home, backup, Clock.systemUTC());
+      head = ServerBackup.backUp(server.home, backup, server.witness(), Clock.systemUTC());
       assertEquals(50, writing.get(), "writers are not disturbed");
     }
     ServerBackup.Restored restored = restore(backup, head);
@@ -100,7 +100,15 @@ class BackupTest {
           there.get(BOX + "/" + id + "/wrapped").text());
       there.ok("POST", BOX, "{}");
     }
-    assertTrue(Files.readString(home.auditLog()).contains("server.restore"));
+    String log = Files.readString(home.auditLog());
+    assertTrue(log.contains("server.restore"));
+    assertTrue(
+        log.lines()
+            .anyMatch(l ->
+                l.contains("\"who\":\"operator:op\"")
+                    && l.contains("\"action\":\"server.backup\"")
+                    && l.contains("to " + backup)),
+        "the backup's own log says who took it: " + log);
     AuditLog.verify(home.auditLog(), home.auditPublicKey(), head);
   }
 
@@ -157,9 +165,51 @@ class BackupTest {
     Path second = directory.resolve("second");
     assertThrows(
         IOException.class,
-        () -> ServerBackup.backUp(ServerHome.open(copy), second, Clock.systemUTC()));
+        () ->
+            ServerBackup.backUp(
+                ServerHome.open(copy), second, server.witness(), Clock.systemUTC()));
     try (Stream<Path> left = Files.list(second)) {
       assertEquals(0, left.count(), "nothing half is left behind");
     }
+  }
+
+  @Test
+  void isLoggedByWhomItMayBeOrNotTaken() throws Exception {
+    assertEquals(403, server.as("client:alice").post("/v1/backups", "{\"to\":\"x\"}").status());
+    Path target = directory.resolve("unlogged");
+    assertThrows(
+        IllegalStateException.class,
+        () ->
+            ServerBackup.backUp(
+                server.home,
+                target,
+                to -> {
+                  throw new IllegalStateException("the server does not answer");
+                },
+                Clock.systemUTC()));
+    try (Stream<Path> left = Files.list(target)) {
+      assertEquals(0, left.count(), "nothing was copied");
+    }
+  }
+
+  @Test
+  void ofAServerThatDoesNotRunIsLoggedAsWell() throws Exception {
+    ServerHome stopped;
+    try (TestServer other = new TestServer(directory.resolve("other"))) {
+      stopped = other.home;
+    }
+    Path target = directory.resolve("stopped");
+    AuditLog.Head head =
+        ServerBackup.backUp(
+            stopped,
+            target,
+            to -> {
+              throw new IllegalStateException("there is no server to ask");
+            },
+            Clock.systemUTC());
+    String log = Files.readString(target.resolve("audit.jsonl"));
+    String last = log.lines().toList().getLast();
+    assertTrue(last.contains("server.backup") && last.contains("to " + target), last);
+    assertEquals(head, AuditLog.verify(stopped.auditLog(), stopped.auditPublicKey()));
   }
 }

@@ -198,7 +198,8 @@ class ReplicatedTest {
     JsonObject key = second.as("client:alice").ok("POST", BOX, null);
     String made = text(second.as("client:alice").ok("GET", wrapped(key), null));
     Path backup = directory.resolve("backup");
-    AuditLog.Head head = ServerBackup.backUp(first.home, backup, Clock.systemUTC());
+    AuditLog.Head head =
+        ServerBackup.backUp(first.home, backup, first.witness(), Clock.systemUTC());
     EtcdSettings elsewhere = etcd.settings("/elsewhere/");
     for (EtcdSettings place : java.util.Arrays.asList(null, elsewhere)) {
       Path restored = directory.resolve(place == null ? "alone" : "moved");

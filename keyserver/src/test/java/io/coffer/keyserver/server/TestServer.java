@@ -282,6 +282,16 @@ final class TestServer implements AutoCloseable {
     return new Client(http, "https://127.0.0.1:" + port(), identity);
   }
 
+  /** Has this server log a backup. */
+  ServerBackup.Witness<Exception> witness() {
+    return target ->
+        operator()
+            .ok(
+                "POST",
+                "/v1/backups",
+                new String(new JsonObject().put("to", target.toString()).toBytes(), UTF_8));
+  }
+
   Client operator() throws Exception {
     return as("operator:op");
   }
