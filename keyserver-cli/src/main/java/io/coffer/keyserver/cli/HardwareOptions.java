@@ -1,8 +1,12 @@
 package io.coffer.keyserver.cli;
 
+import io.coffer.crypto.SecretBytes;
 import io.coffer.keyserver.ca.Pem;
+import io.coffer.keyserver.seal.SealException;
+import io.coffer.keyserver.seal.TokenSeals;
 import io.coffer.keyserver.seal.TpmSeals;
 import io.coffer.keyserver.server.Hardware;
+import io.coffer.keyserver.server.Pins;
 import io.coffer.keyserver.server.ServerHome;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -39,24 +43,60 @@ final class HardwareOptions {
               + " new-key'.")
   private @Nullable Path policyKey;
 
+  @Option(
+      names = "--pkcs11-library",
+      paramLabel = "FILE",
+      description = "The PKCS#11 library (module) of the token's maker.")
+  private @Nullable Path library;
+
+  @Option(
+      names = "--token",
+      paramLabel = "LABEL",
+      description = "The token: its label, or its serial number.")
+  private @Nullable String token;
+
+  @Option(
+      names = "--key",
+      paramLabel = "LABEL",
+      defaultValue = "coffer-keyserver",
+      description =
+          "The AES key on the token, made there if it is not there (default: ${DEFAULT-VALUE}).")
+  private String key = "";
+
+  @Option(
+      names = "--pin-file",
+      paramLabel = "FILE",
+      description = "Take the token's PIN from the first line of FILE, at each start.")
+  private @Nullable Path pinFile;
+
+  @Option(
+      names = "--pin-command",
+      paramLabel = "COMMAND",
+      description =
+          "Take the token's PIN from what this shell command prints, at each start. Without one of"
+              + " both it is asked for.")
+  private @Nullable String pinCommand;
+
   /** What was chosen: which hardware there is then, and what adds its slot. */
   record Chosen(Hardware hardware, ServerHome.Extra extra) {}
 
   /**
    * What the options say.
    *
-   * @param kind tpm
+   * @param kind tpm or pkcs11
    * @param name of the new slot
    * @param present the hardware that there is already
    */
-  Chosen choose(String kind, String name, Hardware present) throws IOException, Failure {
+  Chosen choose(String kind, String name, Hardware present, Console console)
+      throws IOException, Failure {
     return switch (kind) {
       case "tpm" -> chooseTpm(name, present);
+      case "pkcs11" -> chooseToken(name, present, console);
       default ->
           throw new Failure(
               Failure.USAGE,
               "'" + kind + "' is no hardware that a server can be sealed to",
-              "Write --seal tpm.");
+              "Write --seal tpm or --seal pkcs11.");
     };
   }
 
@@ -78,6 +118,47 @@ final class HardwareOptions {
     return new Chosen(
         present.withTpm(device),
         (seal, root) -> TpmSeals.add(seal, root, name, device, key, new TreeSet<>(numbers)));
+  }
+
+  private Chosen chooseToken(String name, Hardware present, Console console) throws Failure {
+    Path file = library;
+    String which = token;
+    if (file == null || which == null) {
+      throw new Failure(
+          Failure.USAGE,
+          "to seal to a token, name its PKCS#11 library and its label",
+          "For example: --seal pkcs11 --pkcs11-library /usr/lib/softhsm/libsofthsm2.so"
+              + " --token hsm1 --pin-file pin");
+    }
+    if (pinFile != null && pinCommand != null) {
+      throw new Failure(
+          Failure.USAGE, "--pin-file and --pin-command exclude each other", "Give one of them.");
+    }
+    Hardware.Pkcs11 settings =
+        new Hardware.Pkcs11(
+            file.toAbsolutePath().normalize().toString(),
+            pinFile == null ? null : pinFile.toAbsolutePath().normalize().toString(),
+            pinCommand);
+    String label = key;
+    return new Chosen(
+        present.withPkcs11(settings),
+        (seal, root) -> {
+          try (SecretBytes pin = Pins.get(settings, prompt(console))) {
+            return TokenSeals.add(seal, root, name, Path.of(settings.library()), which, label, pin);
+          }
+        });
+  }
+
+  /** Asks for the PIN of a token at the terminal. */
+  static Pins.Prompt prompt(Console console) {
+    return () -> {
+      try {
+        return console.secret(null, "PIN of the token: ", false);
+      } catch (Failure e) {
+        throw new SealException(
+            "the token needs its PIN: " + e.getMessage(), "Name --pin-file or --pin-command.");
+      }
+    };
   }
 
   private static ECPublicKey publicKey(Path file) throws IOException, Failure {

@@ -55,7 +55,7 @@ import picocli.CommandLine.Parameters;
       "The key service: keys in lock boxes, opened only by registered endpoints.",
       "",
       "A server starts sealed and knows no key until operators open it, by a passphrase or by a"
-          + " quorum of shares, or until its TPM does."
+          + " quorum of shares, or until its TPM or token does."
     },
     footer = {
       "",
@@ -155,8 +155,8 @@ final class KeyserverCommand extends Commands.Group {
         names = "--seal",
         paramLabel = "KIND",
         description =
-            "Seal it to hardware as well, by which it opens itself: tpm. The passphrase or the"
-                + " quorum remains for the day when that fails.")
+            "Seal it to hardware as well, by which it opens itself: tpm or pkcs11. The passphrase"
+                + " or the quorum remains for the day when that fails.")
     private @Nullable String seal;
 
     @Mixin private HardwareOptions hardware = new HardwareOptions();
@@ -348,7 +348,7 @@ final class KeyserverCommand extends Commands.Group {
     HardwareOptions.Chosen hardware =
         options.seal == null
             ? null
-            : options.hardware.choose(options.seal, options.seal, Hardware.NONE);
+            : options.hardware.choose(options.seal, options.seal, Hardware.NONE, console());
     ServerHome.Opening opening;
     SecretBytes passphrase = null;
     if (options.quorum != null) {
@@ -375,8 +375,11 @@ final class KeyserverCommand extends Commands.Group {
       handOut(shares, options.sharesDirectory, console());
     } catch (SealException e) {
       closeIfAny(passphrase);
+      boolean device = !e.advice().isEmpty();
       throw new Failure(
-          Failure.USAGE, String.valueOf(e.getMessage()), "Nothing was made; try again.");
+          device ? Failure.OTHER : Failure.USAGE,
+          String.valueOf(e.getMessage()),
+          device ? e.advice() : "Nothing was made; try again.");
     } catch (IOException | RuntimeException e) {
       closeIfAny(passphrase);
       throw e;
@@ -493,7 +496,7 @@ final class KeyserverCommand extends Commands.Group {
         }
       } else if (byHardware) {
         try {
-          server.unsealByHardware();
+          server.unsealByHardware(HardwareOptions.prompt(console()));
         } catch (SealException e) {
           console().say(String.valueOf(e.getMessage()));
           console().err().println("  " + e.advice());
@@ -864,7 +867,7 @@ final class KeyserverCommand extends Commands.Group {
       mixinStandardHelpOptions = true,
       description = {
         "Open the server, with the passphrase or with your share of the quorum; with --hardware,"
-            + " have it try its TPM again.",
+            + " have it try its TPM or token again.",
         "",
         "The shares are given one after the other, within ten minutes, from wherever the"
             + " operators are."

@@ -60,9 +60,10 @@ final class SealsCommand extends Commands.Group {
         }
         if (passphraseFile == null && !home.hardware().isNone()) {
           try {
-            return ServerSeals.openByHardware(home, seal);
+            return ServerSeals.openByHardware(home, seal, HardwareOptions.prompt(console));
           } catch (SealException e) {
             console.say(String.valueOf(e.getMessage()));
+            console.err().println("  " + e.advice());
           }
         }
         try (SecretBytes passphrase =
@@ -115,6 +116,7 @@ final class SealsCommand extends Commands.Group {
         "",
         "Examples:",
         "  coffer keyserver seals add --seal tpm --pcr 7 --policy-key policy.pem keys",
+        "  coffer keyserver seals add --seal pkcs11 --pkcs11-library FILE --token hsm1 keys",
         "  coffer keyserver seals add --seal quorum --quorum 2/3 --shares-dir shares keys"
       })
   int add(
@@ -122,7 +124,7 @@ final class SealsCommand extends Commands.Group {
               names = "--seal",
               paramLabel = "KIND",
               required = true,
-              description = "passphrase, quorum or tpm.")
+              description = "passphrase, quorum, tpm or pkcs11.")
           String kind,
       @Option(names = "--name", paramLabel = "NAME", description = "Its name (default: its kind).")
           @Nullable String name,
@@ -168,7 +170,7 @@ final class SealsCommand extends Commands.Group {
             };
       }
       default -> {
-        HardwareOptions.Chosen chosen = hardware.choose(kind, called, then);
+        HardwareOptions.Chosen chosen = hardware.choose(kind, called, then, console());
         then = chosen.hardware();
         extra = chosen.extra();
       }

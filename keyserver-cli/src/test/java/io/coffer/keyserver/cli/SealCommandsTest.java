@@ -33,6 +33,7 @@ class SealCommandsTest {
   private Path home;
   private Path passphrase;
   private int port;
+  private @Nullable Path softHsm;
   private final List<Process> processes = new ArrayList<>();
 
   private record Ran(int exit, String out, String err) {}
@@ -91,20 +92,26 @@ class SealCommandsTest {
     return ran;
   }
 
+  private static List<String> program() {
+    return new ArrayList<>(
+        List.of(
+            System.getProperty("java.home") + "/bin/java",
+            "--enable-native-access=ALL-UNNAMED",
+            "-cp",
+            System.getProperty("java.class.path"),
+            Program.class.getName(),
+            "keyserver"));
+  }
+
   private Server start(Object... words) throws IOException {
-    List<String> command =
-        new ArrayList<>(
-            List.of(
-                System.getProperty("java.home") + "/bin/java",
-                "--enable-native-access=ALL-UNNAMED",
-                "-cp",
-                System.getProperty("java.class.path"),
-                Program.class.getName(),
-                "keyserver",
-                "run"));
+    List<String> command = program();
+    command.add("run");
     Arrays.stream(words).map(Object::toString).forEach(command::add);
     command.add(home.toString());
-    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+    ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
+    builder.environment().put("SOFTHSM2_CONF", String.valueOf(softHsm));
+    builder.redirectInput(Path.of("/dev/null").toFile());
+    Process process = builder.start();
     processes.add(process);
     BufferedReader reader = process.inputReader(UTF_8);
     StringBuilder said = new StringBuilder();
@@ -353,6 +360,104 @@ class SealCommandsTest {
     String log = log();
     assertTrue(log.contains("\"seal.add\"") && log.contains("\"seal.remove\""), log);
     assertTrue(log.contains("any 2 of 3 shares; opened by passphrase 'new'"), log);
+  }
+
+  /** Makes a token of SoftHSM, for this process and the servers that it starts. */
+  private Path startToken() throws Exception {
+    Path library = Path.of("/usr/lib/softhsm/libsofthsm2.so");
+    Assumptions.assumeTrue(
+        Files.exists(library) && installed("softhsm2-util"), "SoftHSM is not installed");
+    Path tokens = Files.createDirectory(directory.resolve("tokens"));
+    Path settings = directory.resolve("softhsm2.conf");
+    Files.writeString(
+        settings, "directories.tokendir = " + tokens + "\nobjectstore.backend = file\n");
+    softHsm = settings;
+    ProcessBuilder init =
+        new ProcessBuilder(
+                "softhsm2-util",
+                "--init-token",
+                "--free",
+                "--label",
+                "hsm",
+                "--so-pin",
+                "security",
+                "--pin",
+                "1234")
+            .redirectErrorStream(true)
+            .redirectOutput(directory.resolve("softhsm.log").toFile());
+    init.environment().put("SOFTHSM2_CONF", settings.toString());
+    assertEquals(0, init.start().waitFor());
+    return library;
+  }
+
+  /** Runs a command in a process of its own, which has the environment that the library wants. */
+  private Ran apart(Object... words) throws Exception {
+    List<String> command = program();
+    Arrays.stream(words).map(Object::toString).forEach(command::add);
+    Path said = directory.resolve("said");
+    ProcessBuilder builder =
+        new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(said.toFile());
+    builder.environment().put("SOFTHSM2_CONF", String.valueOf(softHsm));
+    builder.redirectInput(Path.of("/dev/null").toFile());
+    int exit = builder.start().waitFor();
+    return new Ran(exit, "", Files.readString(said));
+  }
+
+  @Test
+  void aServerSealedToATokenOpensItselfByAPinThatIsNeverOnACommandLine() throws Exception {
+    Path library = startToken();
+    Path pin = Files.writeString(directory.resolve("pin"), "1234\n");
+    refused(1, "name its PKCS#11 library", "init", "--seal", "pkcs11", home);
+    Object[] init = {
+      "init",
+      "--listen",
+      "127.0.0.1:" + port,
+      "--passphrase-file",
+      passphrase,
+      "--seal",
+      "pkcs11",
+      "--pkcs11-library",
+      library,
+      "--token"
+    };
+    Ran missing = apart(with(init, "other", "--pin-file", pin, home));
+    assertEquals(11, missing.exit(), missing.err());
+    assertTrue(missing.err().contains("There are: 'hsm'"), missing.err());
+    assertFalse(Files.exists(home.resolve("server.json")), "nothing was made");
+    Ran made = apart(with(init, "hsm", "--pin-file", pin, home));
+    assertEquals(0, made.exit(), made.err());
+
+    Server server = start();
+    assertTrue(server.said().contains("is open, by pkcs11"), server.said());
+    assertTrue(
+        ok("seals", "list", home)
+            .out()
+            .contains("the key 'coffer-keyserver' of the token 'hsm' (aes-gcm)"));
+    ok("seal", home);
+    assertEquals(11, run("status", home).exit());
+    ok("unseal", "--hardware", home);
+    assertTrue(ok("status", home).err().contains("opened by pkcs11"));
+    stop(server);
+    assertTrue(log().contains("\"reason\":\"pkcs11 at start\""), log());
+
+    Files.writeString(pin, "9999\n");
+    Server wrong = start();
+    assertTrue(wrong.said().contains("(serial number"), wrong.said());
+    assertTrue(wrong.said().contains("is wrong, and"), wrong.said());
+    assertTrue(wrong.said().contains("sealed; open it"), wrong.said());
+    ok("unseal", "--passphrase-file", passphrase, home);
+    stop(wrong);
+
+    Path settings = home.resolve("server.json");
+    String before = Files.readString(settings);
+    Files.writeString(
+        settings,
+        before
+            .replace("\"pin_command\":null", "\"pin_command\":\"echo 1234\"")
+            .replace("\"" + pin + "\"", "null"));
+    Server byCommand = start();
+    assertTrue(byCommand.said().contains("is open, by pkcs11"), byCommand.said());
+    stop(byCommand);
   }
 
   private static Object[] with(Object[] words, Object... more) {

@@ -70,6 +70,7 @@ public final class JsonObject {
       }
       JsonObject object = readObject(parser, binaryNames, secretName);
       if (parser.nextToken() != null) {
+        object.wipe();
         throw new JsonException("there is something after the JSON object");
       }
       return object;
@@ -86,22 +87,45 @@ public final class JsonObject {
   private static JsonObject readObject(
       JsonParser parser, Set<String> binaryNames, String secretName) throws JsonException {
     JsonObject object = new JsonObject();
-    while (parser.nextToken() == JsonToken.PROPERTY_NAME) {
-      String name = parser.currentName();
-      JsonToken token = parser.nextToken();
-      object.members.put(
-          name,
-          !name.isEmpty() && name.equals(secretName) && token == JsonToken.VALUE_STRING
-              ? utf8(parser)
-              : readValue(parser, token, binaryNames.contains(name), binaryNames, secretName));
+    boolean whole = false;
+    try {
+      while (parser.nextToken() == JsonToken.PROPERTY_NAME) {
+        String name = parser.currentName();
+        JsonToken token = parser.nextToken();
+        object.members.put(
+            name,
+            !name.isEmpty() && name.equals(secretName) && token == JsonToken.VALUE_STRING
+                ? utf8(parser)
+                : readValue(parser, token, binaryNames.contains(name), binaryNames, secretName));
+      }
+      whole = true;
+      return object;
+    } finally {
+      if (!whole) {
+        object.wipe(); // nobody else will: what is malformed may hold a secret before its fault
+      }
     }
-    return object;
+  }
+
+  /**
+   * The value of a string in base64. The parser's own decoder would leave a copy in a buffer that
+   * it uses again; here, what the parser keeps of the text is overwritten.
+   */
+  private static byte[] base64(JsonParser parser) throws JsonException {
+    byte[] text = utf8(parser);
+    try {
+      return Base64.getDecoder().decode(text);
+    } catch (IllegalArgumentException e) {
+      throw new JsonException("'" + parser.currentName() + "' must be base64 text");
+    } finally {
+      Arrays.fill(text, (byte) 0);
+    }
   }
 
   private static byte[] utf8(JsonParser parser) {
-    CharBuffer text =
-        CharBuffer.wrap(
-            parser.getStringCharacters(), parser.getStringOffset(), parser.getStringLength());
+    char[] characters = parser.getStringCharacters();
+    int offset = parser.getStringOffset();
+    CharBuffer text = CharBuffer.wrap(characters, offset, parser.getStringLength());
     ByteBuffer encoded = ByteBuffer.allocate(3 * text.length());
     StandardCharsets.UTF_8
         .newEncoder()
@@ -109,6 +133,7 @@ public final class JsonObject {
         .encode(text, encoded, true);
     byte[] bytes = Arrays.copyOf(encoded.array(), encoded.position());
     Arrays.fill(encoded.array(), (byte) 0);
+    Arrays.fill(characters, offset, offset + parser.getStringLength(), '\0');
     return bytes;
   }
 
@@ -123,7 +148,7 @@ public final class JsonObject {
       if (token != JsonToken.VALUE_STRING) {
         throw new JsonException("'" + parser.currentName() + "' must be base64 text");
       }
-      return parser.getBinaryValue();
+      return base64(parser);
     }
     return switch (token) {
       case VALUE_STRING -> parser.getString();

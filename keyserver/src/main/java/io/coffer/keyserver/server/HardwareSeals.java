@@ -1,11 +1,14 @@
 package io.coffer.keyserver.server;
 
+import io.coffer.crypto.SecretBytes;
 import io.coffer.keyserver.seal.Seal;
 import io.coffer.keyserver.seal.SealException;
+import io.coffer.keyserver.seal.TokenSeals;
 import io.coffer.keyserver.seal.TpmApprovals;
 import io.coffer.keyserver.seal.TpmSeals;
 import io.coffer.keyserver.seal.Way;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -20,9 +23,10 @@ final class HardwareSeals {
   /**
    * Opens it.
    *
+   * @param prompt asks for the PIN of a token
    * @throws SealException if nothing does; the message says why, and what to do
    */
-  Seal.Opened open(Seal seal) throws SealException, IOException {
+  Seal.Opened open(Seal seal, Pins.Prompt prompt) throws SealException, IOException {
     Hardware hardware = home.hardware();
     List<String> reasons = new ArrayList<>();
     List<String> advice = new ArrayList<>();
@@ -33,6 +37,15 @@ final class HardwareSeals {
       } catch (SealException | IOException e) {
         reasons.add(String.valueOf(e.getMessage()));
         advice.add(tpmAdvice());
+      }
+    }
+    Hardware.Pkcs11 token = hardware.pkcs11();
+    if (token != null && seal.slots().stream().anyMatch(s -> s.way() instanceof Way.Token)) {
+      try (SecretBytes pin = Pins.get(token, prompt)) {
+        return TokenSeals.open(seal, Path.of(token.library()), pin);
+      } catch (SealException e) {
+        reasons.add(String.valueOf(e.getMessage()));
+        advice.add(e.advice());
       }
     }
     if (reasons.isEmpty()) {

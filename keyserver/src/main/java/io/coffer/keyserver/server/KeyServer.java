@@ -201,12 +201,13 @@ public final class KeyServer implements AutoCloseable {
   /**
    * Opens the seal by the server's own TPM or token.
    *
+   * @param prompt asks for the PIN of a token
    * @throws SealException if they do not open it, which is logged; the message says why and what to
    *     do
    */
-  public void unsealByHardware() throws SealException, IOException {
+  public void unsealByHardware(Pins.Prompt prompt) throws SealException, IOException {
     try {
-      state.unsealByHardware();
+      state.unsealByHardware(prompt);
     } catch (SealException e) {
       audit.append(
           new AuditEvent(

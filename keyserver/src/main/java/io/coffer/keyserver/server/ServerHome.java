@@ -278,6 +278,15 @@ public final class ServerHome {
     if (hardware.tpm() != null) {
       json.put("tpm", hardware.tpm());
     }
+    Hardware.Pkcs11 token = hardware.pkcs11();
+    if (token != null) {
+      json.put(
+          "pkcs11",
+          new JsonObject()
+              .put("library", token.library())
+              .put("pin_file", token.pinFile())
+              .put("pin_command", token.pinCommand()));
+    }
     if (etcd != null) {
       json.put("name", name)
           .put(
@@ -484,7 +493,19 @@ public final class ServerHome {
 
   /** By what it opens itself. */
   public Hardware hardware() throws IOException {
-    return settings(json -> new Hardware(json.has("tpm") ? json.string("tpm") : null));
+    return settings(json -> {
+      Hardware hardware = Hardware.NONE.withTpm(json.optionalString("tpm"));
+      if (!json.has("pkcs11")) {
+        return hardware;
+      }
+      JsonObject token = json.object("pkcs11");
+      token.allow("library", "pin_file", "pin_command");
+      return hardware.withPkcs11(
+          new Hardware.Pkcs11(
+              token.string("library"),
+              token.optionalString("pin_file"),
+              token.optionalString("pin_command")));
+    });
   }
 
   /** Changes by what it opens itself. */
@@ -500,7 +521,7 @@ public final class ServerHome {
     Path file = directory.resolve("server.json");
     try {
       JsonObject json = JsonObject.parse(Files.readAllBytes(file), Set.of());
-      json.allow("host", "port", "name", "etcd", "tpm");
+      json.allow("host", "port", "name", "etcd", "tpm", "pkcs11");
       return setting.of(json);
     } catch (JsonException | IllegalArgumentException e) {
       throw new IOException(file + " is malformed: " + e.getMessage(), e);

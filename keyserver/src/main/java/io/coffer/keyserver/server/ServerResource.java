@@ -120,7 +120,7 @@ final class ServerResource {
     }
     int missing = 0;
     if (hardware) {
-      state.unsealByHardware();
+      state.unsealByHardware(Pins.Prompt.NOBODY);
     } else if (call.body().has("passphrase")) {
       try (SecretBytes passphrase = SecretBytes.take(call.body().bytes("passphrase"))) {
         state.unseal(passphrase);

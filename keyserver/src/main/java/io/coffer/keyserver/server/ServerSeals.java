@@ -69,9 +69,9 @@ public final class ServerSeals implements AutoCloseable {
   }
 
   /** Opens the root key by the server's own TPM or token. */
-  public static Seal.Opened openByHardware(ServerHome home, Seal seal)
+  public static Seal.Opened openByHardware(ServerHome home, Seal seal, Pins.Prompt prompt)
       throws SealException, IOException {
-    return new HardwareSeals(home).open(seal);
+    return new HardwareSeals(home).open(seal, prompt);
   }
 
   /** The seal as it is. */
@@ -121,6 +121,9 @@ public final class ServerSeals implements AutoCloseable {
     if (removed.way() instanceof Way.Tpm
         && changed.slots().stream().noneMatch(slot -> slot.way() instanceof Way.Tpm)) {
       home.setHardware(hardware.withTpm(null));
+    } else if (removed.way() instanceof Way.Token
+        && changed.slots().stream().noneMatch(slot -> slot.way() instanceof Way.Token)) {
+      home.setHardware(hardware.withPkcs11(null));
     }
     log("seal.remove", removed, "");
   }

@@ -152,10 +152,10 @@ final class ServerState implements AutoCloseable, Desk {
   }
 
   /** Opens the server by its own TPM or token. */
-  void unsealByHardware() throws SealException, IOException {
+  void unsealByHardware(Pins.Prompt prompt) throws SealException, IOException {
     synchronized (unsealing) {
       requireSealed();
-      try (Seal.Opened opened = hardware.open(Seal.load(engine))) {
+      try (Seal.Opened opened = hardware.open(Seal.load(engine), prompt)) {
         open(opened);
       }
     }

@@ -1,0 +1,4 @@
+@NullMarked
+package io.coffer.keyserver.pkcs11;
+
+import org.jspecify.annotations.NullMarked;

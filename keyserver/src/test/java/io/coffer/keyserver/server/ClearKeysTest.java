@@ -1,0 +1,387 @@
+package io.coffer.keyserver.server;
+
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+import static java.nio.charset.StandardCharsets.US_ASCII;
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.coffer.crypto.RandomBytes;
+import io.coffer.crypto.SecretBytes;
+import io.coffer.keyserver.ca.CertificateAuthority;
+import io.coffer.keyserver.ca.Identity;
+import io.coffer.keyserver.ca.Profile;
+import io.coffer.keyserver.ca.TrustedAuthority;
+import io.coffer.keyserver.json.JsonObject;
+import io.coffer.keyserver.server.TestServer.Answer;
+import io.coffer.keyserver.server.TestServer.Client;
+import io.coffer.keyserver.wire.Hpke;
+import io.coffer.keyserver.wire.KeyName;
+import io.coffer.keyserver.wire.KeyString;
+import io.coffer.keyserver.wire.MasterKeyGrant;
+import java.io.ByteArrayOutputStream;
+import java.io.Closeable;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.io.RandomAccessFile;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.net.http.HttpClient;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.KeyPair;
+import java.security.interfaces.ECPublicKey;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Base64;
+import java.util.HashMap;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * A server in a process of its own, whose wire is tapped and whose memory, logs and files are
+ * searched for keys that an endpoint has unwrapped.
+ */
+class ClearKeysTest {
+  private static final String BOX = "/v1/services/cinder/owners/project:a/keys";
+
+  @TempDir Path directory;
+  private final List<Closeable> open = new ArrayList<>();
+  private final ByteArrayOutputStream wire = new ByteArrayOutputStream();
+  private final StringBuilder answers = new StringBuilder();
+  private Process process;
+  private Path home;
+  private CertificateAuthority authority;
+  private int port;
+  private int tapped;
+
+  @BeforeEach
+  void start() throws Exception {
+    home = directory.resolve("home");
+    try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      port = free.getLocalPort();
+    }
+    try (SecretBytes passphrase = TestServer.passphrase()) {
+      ServerHome.init(
+          home,
+          "127.0.0.1",
+          port,
+          Set.of(),
+          new ServerHome.Opening(passphrase, 10, 0, 0),
+          Clock.systemUTC());
+      authority = CertificateAuthority.open(home.resolve("ca"), passphrase, Clock.systemUTC());
+    }
+    process =
+        new ProcessBuilder(
+                System.getProperty("java.home") + "/bin/java",
+                "-Xmx192m",
+                "-Xmn128m", // what is not collected is not overwritten: nothing escapes the search
+                "-XX:+UseSerialGC",
+                "--enable-native-access=ALL-UNNAMED",
+                "-cp",
+                System.getProperty("java.class.path"),
+                ServerProcess.class.getName(),
+                home.toString())
+            .redirectErrorStream(true)
+            .redirectOutput(directory.resolve("said").toFile())
+            .start();
+    assertTrue(
+        TestServer.eventually(() -> Files.readString(directory.resolve("said")).contains("open")),
+        "the server starts");
+    tap();
+  }
+
+  @AfterEach
+  void stop() throws Exception {
+    for (Closeable each : open) {
+      each.close();
+    }
+    process.destroy();
+    process.waitFor(20, TimeUnit.SECONDS);
+  }
+
+  /** Listens, passes everything on to the server and back, and writes it down. */
+  private void tap() throws IOException {
+    ServerSocket listener = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
+    open.add(listener);
+    tapped = listener.getLocalPort();
+    Thread.ofVirtual()
+        .start(() -> {
+          while (true) {
+            try {
+              Socket client = listener.accept();
+              Socket server = new Socket(InetAddress.getLoopbackAddress(), port);
+              open.add(client);
+              open.add(server);
+              Thread.ofVirtual().start(() -> pass(client, server));
+              Thread.ofVirtual().start(() -> pass(server, client));
+            } catch (IOException e) {
+              return; // the test is over
+            }
+          }
+        });
+  }
+
+  private void pass(Socket from, Socket to) {
+    try {
+      InputStream in = from.getInputStream();
+      OutputStream out = to.getOutputStream();
+      byte[] buffer = new byte[8192];
+      int read;
+      while ((read = in.read(buffer)) >= 0) {
+        synchronized (wire) {
+          wire.write(buffer, 0, read);
+        }
+        out.write(buffer, 0, read);
+      }
+      to.shutdownOutput();
+    } catch (IOException e) {
+      // One side has hung up.
+    }
+  }
+
+  private Client as(String identity) throws Exception {
+    var issued = authority.issue(Identity.parse(identity), Set.of(), Duration.ofDays(1));
+    HttpClient http =
+        HttpClient.newBuilder()
+            .sslContext(
+                new TrustedAuthority(authority.certificate(), null)
+                    .context(issued.certificate(), issued.key(), Set.of(Profile.SERVER)))
+            .version(HttpClient.Version.HTTP_1_1)
+            .connectTimeout(Duration.ofSeconds(10))
+            .build();
+    open.addFirst(http::close);
+    return new Client(http, "https://127.0.0.1:" + tapped, identity);
+  }
+
+  /** Sends, expects success, and notes the answer as who ends the TLS connection sees it. */
+  private JsonObject ok(Client client, String method, String path, String json) throws Exception {
+    Answer answer = client.send(method, path, json.isEmpty() ? null : json);
+    assertTrue(answer.status() < 300, path + ": " + answer.text());
+    answers.append(answer.text()).append('\n');
+    return answer.body().length == 0 ? new JsonObject() : answer.json();
+  }
+
+  @Test
+  void areNeitherInTheServersMemoryNorInItsLogsItsFilesOrOnTheWire() throws Exception {
+    Client operator = as("operator:op");
+    Client alice = as("client:alice");
+    Client node = as("endpoint:n1");
+    for (String service : List.of("cinder", "glance")) {
+      ok(operator, "POST", "/v1/services", "{\"name\":\"" + service + "\"}");
+    }
+    for (String owner : List.of("project:a", "project:b")) {
+      ok(
+          operator,
+          "POST",
+          "/v1/owners",
+          "{\"name\":\""
+              + owner
+              + "\",\"members\":[{\"identity\":\"client:alice\",\"role\":\"admin\"}]}");
+    }
+    ok(
+        operator,
+        "PUT",
+        "/v1/endpoints/n1",
+        "{\"attestation\":\"mtls\",\"services\":[\"cinder\",\"glance\"]}");
+
+    Map<String, byte[]> clear = new HashMap<>();
+    byte[] brought = RandomBytes.of(32);
+    clear.put("a key that a client brought", brought);
+    String broughtId =
+        ok(
+                alice,
+                "POST",
+                BOX,
+                "{\"material\":\"" + Base64.getEncoder().encodeToString(brought) + "\"}")
+            .string("id");
+    List<String> ids = new ArrayList<>(List.of(broughtId));
+    for (int i = 0; i < 4; i++) {
+      ids.add(ok(alice, "POST", BOX, "{}").string("id"));
+    }
+    ok(alice, "POST", BOX + "/" + ids.get(1) + "/rotate", "");
+    // Rewrapping and transferring is where the server has keys in clear for a moment.
+    ok(operator, "POST", "/v1/services/cinder/rotate", "");
+    assertTrue(
+        TestServer.eventually(() -> {
+          for (String id : ids) {
+            JsonObject wrapped = ok(alice, "GET", BOX + "/" + id + "/wrapped", "");
+            if (wrapped.integer("master_version", 1, 9) != 2) {
+              return false;
+            }
+          }
+          return true;
+        }),
+        "everything is rewrapped");
+    JsonObject offer =
+        ok(
+            alice,
+            "POST",
+            BOX + "/" + ids.get(2) + "/transfers",
+            "{\"service\":\"glance\",\"owner\":\"project:b\"}");
+    JsonObject moved = ok(alice, "POST", "/v1/transfers/" + offer.string("id") + "/accept", "");
+    assertFalse(moved.string("id").isEmpty());
+    for (String id : ids) {
+      clear.put("key " + id, unwrap(node, ok(alice, "GET", BOX + "/" + id + "/wrapped", "")));
+    }
+    assertTrue(java.util.Arrays.equals(brought, clear.get("key " + broughtId)), "it is that key");
+    Answer refused = alice.post(BOX, "{\"material\":\"" + base64(brought) + "\", oops");
+    assertEquals(400, refused.status());
+
+    Map<String, byte[]> needles = new HashMap<>();
+    clear.forEach((name, key) -> {
+      needles.put(name, key);
+      needles.put(name + " in base64", base64(key).getBytes(US_ASCII));
+      needles.put(name + " in hexadecimal", HexFormat.of().formatHex(key).getBytes(US_ASCII));
+    });
+    byte[] captured;
+    synchronized (wire) {
+      captured = wire.toByteArray();
+    }
+    assertTrue(captured.length > 20_000, "the tap hears something");
+    assertEquals(Set.of(), found(captured, needles), "on the wire");
+    assertEquals(
+        Set.of("control"),
+        found(
+            answers.toString().getBytes(UTF_8),
+            with(needles, "control", ids.get(0).getBytes(UTF_8))),
+        "in what the server answers, to who ends the TLS connection");
+    boolean log = false;
+    try (var files = Files.walk(directory)) {
+      for (Path file : files.filter(Files::isRegularFile).toList()) {
+        byte[] content = Files.readAllBytes(file);
+        assertEquals(Set.of(), found(content, needles), file.toString());
+        log |= new String(content, ISO_8859_1).contains(ids.get(0));
+      }
+    }
+    assertTrue(log, "the audit log was among what was searched");
+    // What a client sends comes through buffers of TLS and HTTP that are not the server's to wipe.
+    needles.remove("a key that a client brought in base64");
+    needles.remove("key " + broughtId + " in base64");
+    assertEquals(
+        Set.of("control"),
+        inMemory(with(needles, "control", "endpoint:n1".getBytes(ISO_8859_1))),
+        "in memory");
+  }
+
+  private static Map<String, byte[]> with(Map<String, byte[]> needles, String name, byte[] more) {
+    Map<String, byte[]> all = new HashMap<>(needles);
+    all.put(name, more);
+    return all;
+  }
+
+  private static String base64(byte[] bytes) {
+    return Base64.getEncoder().encodeToString(bytes);
+  }
+
+  private byte[] unwrap(Client node, JsonObject answer) throws Exception {
+    KeyPair pair = Hpke.newKeyPair();
+    byte[] nonce = RandomBytes.of(16);
+    JsonObject request =
+        new JsonObject()
+            .put("public_key", Hpke.encode((ECPublicKey) pair.getPublic()))
+            .put("nonce", nonce);
+    JsonObject grant =
+        ok(node, "POST", "/v1/services/cinder/master-key", new String(request.toBytes(), UTF_8));
+    KeyName name =
+        new KeyName(
+            answer.string("service"),
+            answer.string("owner"),
+            answer.string("id"),
+            (int) answer.integer("version", 1, 9));
+    try (SecretBytes master =
+            MasterKeyGrant.open(
+                pair.getPrivate(),
+                node.identity(),
+                "cinder",
+                (int) grant.integer("version", 1, 9),
+                nonce,
+                grant.bytes("grant"));
+        SecretBytes key = KeyString.unwrap(master, name, answer.bytes("wrapped"))) {
+      return key.read(byte[]::clone);
+    }
+  }
+
+  private static Set<String> found(byte[] content, Map<String, byte[]> needles) {
+    Map<Long, List<Map.Entry<String, byte[]>>> byStart = new HashMap<>();
+    long[] starts = new long[needles.size()];
+    int count = 0;
+    for (Map.Entry<String, byte[]> needle : needles.entrySet()) {
+      long start = ByteBuffer.wrap(needle.getValue()).order(ByteOrder.LITTLE_ENDIAN).getLong();
+      byStart.computeIfAbsent(start, _ -> new ArrayList<>()).add(needle);
+      starts[count++] = start;
+    }
+    boolean[] maybe = new boolean[1 << 16];
+    for (long start : starts) {
+      maybe[(int) (start & 0xffff)] = true;
+    }
+    ByteBuffer in = ByteBuffer.wrap(content).order(ByteOrder.LITTLE_ENDIAN);
+    Set<String> found = new TreeSet<>();
+    for (int i = 0; i + 8 <= content.length; i++) {
+      long here = in.getLong(i);
+      if (maybe[(int) (here & 0xffff)] && byStart.containsKey(here)) {
+        for (Map.Entry<String, byte[]> needle : byStart.get(here)) {
+          byte[] wanted = needle.getValue();
+          if (i + wanted.length <= content.length
+              && java.util.Arrays.equals(content, i, i + wanted.length, wanted, 0, wanted.length)) {
+            found.add(needle.getKey());
+          }
+        }
+      }
+    }
+    return found;
+  }
+
+  /** Searches all memory of the server that can be written, heap, stacks and native. */
+  private Set<String> inMemory(Map<String, byte[]> needles) throws IOException {
+    Set<String> found = new TreeSet<>();
+    Path proc = Path.of("/proc", Long.toString(process.pid()));
+    List<String> maps;
+    try (RandomAccessFile memory = new RandomAccessFile(proc.resolve("mem").toFile(), "r")) {
+      maps = Files.readAllLines(proc.resolve("maps"));
+      byte[] buffer = new byte[8 << 20];
+      for (String line : maps) {
+        String[] words = line.split("[- ]", 4);
+        if (!words[2].startsWith("rw")) {
+          continue;
+        }
+        long end = Long.parseUnsignedLong(words[1], 16);
+        for (long at = Long.parseUnsignedLong(words[0], 16); at < end; at += buffer.length - 4096) {
+          int length = (int) Math.min(buffer.length, end - at);
+          int filled = 0;
+          try {
+            memory.seek(at);
+            while (filled < length) {
+              int read = memory.read(buffer, filled, length - filled);
+              if (read <= 0) {
+                break;
+              }
+              filled += read;
+            }
+          } catch (IOException e) {
+            continue; // a page that is no longer there
+          }
+          found.addAll(found(java.util.Arrays.copyOf(buffer, filled), needles));
+        }
+      }
+    } catch (IOException e) {
+      Assumptions.abort("the memory of another process cannot be read here: " + e.getMessage());
+    }
+    return found;
+  }
+}
