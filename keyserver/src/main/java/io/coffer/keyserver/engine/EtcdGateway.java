@@ -24,6 +24,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import javax.net.ssl.KeyManager;
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
+import javax.net.ssl.SSLException;
 import javax.net.ssl.TrustManager;
 import javax.net.ssl.TrustManagerFactory;
 import org.jspecify.annotations.Nullable;
@@ -179,6 +180,14 @@ final class EtcdGateway implements AutoCloseable {
       throw new Unanswered(member + " cannot be reached", false, e);
     } catch (EngineException e) {
       throw e;
+    } catch (SSLException e) {
+      throw new Unanswered(
+          member
+              + ": "
+              + e.getMessage()
+              + "; compare --etcd-ca and --etcd-cert with the certificates that etcd was given",
+          true,
+          e);
     } catch (IOException e) {
       throw new Unanswered(member + ": " + e, true, e);
     } catch (JsonException e) {

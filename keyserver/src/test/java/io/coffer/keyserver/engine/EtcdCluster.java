@@ -8,6 +8,7 @@ import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -15,11 +16,24 @@ import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Assumptions;
 
 /** A real etcd cluster on the loopback interface, whose members a test can kill and start again. */
 public final class EtcdCluster implements AutoCloseable {
   private static final String HOST = "http://127.0.0.1:";
+
+  /**
+   * Certificates for a cluster that asks its clients for theirs, in PEM, each key beside it.
+   *
+   * @param authority who issued all of them
+   * @param member shown by members, to clients and also, by their gateways, to themselves: it must
+   *     be good for both
+   * @param client shown by clients
+   */
+  public record Tls(Path authority, Path member, Path client) {}
+
+  private final @Nullable Tls tls;
 
   private final Path directory;
   private final int[] clientPorts;
@@ -28,6 +42,16 @@ public final class EtcdCluster implements AutoCloseable {
 
   /** Starts one; skips the test where etcd is not installed. */
   public EtcdCluster(Path directory, int size) throws Exception {
+    this(directory, size, null);
+  }
+
+  /**
+   * Starts one; skips the test where etcd is not installed.
+   *
+   * @param tls for members that ask clients for a certificate; null for none
+   */
+  public EtcdCluster(Path directory, int size, @Nullable Tls tls) throws Exception {
+    this.tls = tls;
     Assumptions.assumeTrue(
         Arrays.stream(System.getenv("PATH").split(":", -1))
             .anyMatch(place -> Files.isExecutable(Path.of(place, "etcd"))),
@@ -80,19 +104,30 @@ public final class EtcdCluster implements AutoCloseable {
             IntStream.range(0, peerPorts.length)
                 .mapToObj(n -> "m" + n + "=" + HOST + peerPorts[n])
                 .toList());
-    List<String> command =
+    String clients = endpoint(i).toString();
+    List<String> command = new ArrayList<>();
+    if (tls != null) {
+      command.addAll(
+          List.of(
+              "--client-cert-auth",
+              "--trusted-ca-file=" + tls.authority(),
+              "--cert-file=" + tls.member(),
+              "--key-file=" + EtcdSettings.keyOf(tls.member())));
+    }
+    command.addAll(
+        0,
         List.of(
             "etcd",
             "--name=m" + i,
             "--data-dir=" + directory.resolve("m" + i),
-            "--listen-client-urls=" + HOST + clientPorts[i],
-            "--advertise-client-urls=" + HOST + clientPorts[i],
+            "--listen-client-urls=" + clients,
+            "--advertise-client-urls=" + clients,
             "--listen-peer-urls=" + HOST + peerPorts[i],
             "--initial-advertise-peer-urls=" + HOST + peerPorts[i],
             "--initial-cluster=" + cluster,
             "--initial-cluster-state=new",
             "--heartbeat-interval=100",
-            "--election-timeout=1000");
+            "--election-timeout=1000"));
     members[i] =
         new ProcessBuilder(command)
             .redirectErrorStream(true)
@@ -128,13 +163,17 @@ public final class EtcdCluster implements AutoCloseable {
 
   /** Where the clients' address of a member is. */
   public URI endpoint(int i) {
-    return URI.create(HOST + clientPorts[i]);
+    String host = tls == null ? HOST : HOST.replace("http:", "https:");
+    return URI.create(host + clientPorts[i]);
   }
 
   /** All members, and a prefix. */
   public EtcdSettings settings(String prefix) {
     return new EtcdSettings(
-        IntStream.range(0, size()).mapToObj(this::endpoint).toList(), prefix, null, null);
+        IntStream.range(0, size()).mapToObj(this::endpoint).toList(),
+        prefix,
+        tls == null ? null : tls.authority(),
+        tls == null ? null : tls.client());
   }
 
   /** The files of a member, which hold what it was given. */

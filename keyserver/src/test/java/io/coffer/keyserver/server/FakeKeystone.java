@@ -16,7 +16,7 @@ import java.util.concurrent.atomic.AtomicReference;
  * the key manager: everybody is the user {@code u1} with the role member in the project {@code p1}.
  */
 final class FakeKeystone implements AutoCloseable {
-  private static final String TOKEN = "gAAAAAfaked-token-of-user-u1";
+  static final String TOKEN = "gAAAAAfaked-token-of-user-u1";
 
   private final HttpServer server;
   private final AtomicReference<String> keyManager = new AtomicReference<>("");

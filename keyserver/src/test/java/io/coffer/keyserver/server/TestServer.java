@@ -174,9 +174,13 @@ final class TestServer implements AutoCloseable {
     unseal();
   }
 
-  private TestServer(ServerHome home, CertificateAuthority authority) throws Exception {
+  private TestServer(ServerHome home, CertificateAuthority authority, @Nullable String logins)
+      throws Exception {
     this.limits = LIMITS;
-    this.door = false;
+    this.door = logins != null;
+    if (logins != null) {
+      java.nio.file.Files.writeString(home.directory().resolve("logins.json"), logins);
+    }
     this.home = home;
     this.authority = authority;
     server = startServer();
@@ -185,6 +189,16 @@ final class TestServer implements AutoCloseable {
 
   /** The first of several servers over one etcd. */
   static TestServer over(EtcdSettings etcd, Path directory) throws Exception {
+    return over(etcd, directory, null);
+  }
+
+  /**
+   * The first of several servers over one etcd.
+   *
+   * @param logins what logins.json says, for one with a Barbican-compatible door; or null
+   */
+  static TestServer over(EtcdSettings etcd, Path directory, @Nullable String logins)
+      throws Exception {
     try (SecretBytes passphrase = passphrase()) {
       ServerHome.init(
           directory,
@@ -197,17 +211,23 @@ final class TestServer implements AutoCloseable {
           Clock.systemUTC());
       return new TestServer(
           ServerHome.open(directory),
-          CertificateAuthority.open(directory.resolve("ca"), passphrase, Clock.systemUTC()));
+          CertificateAuthority.open(directory.resolve("ca"), passphrase, Clock.systemUTC()),
+          logins);
     }
   }
 
   /** A further one. */
   TestServer joined(String name, Path directory) throws Exception {
+    return joined(name, directory, null);
+  }
+
+  /** A further one, with a door if there are logins. */
+  TestServer joined(String name, Path directory, @Nullable String logins) throws Exception {
     try (SecretBytes passphrase = passphrase()) {
       ServerHome.join(
           home, directory, name, "127.0.0.1", 0, Set.of(), passphrase, Clock.systemUTC());
     }
-    return new TestServer(ServerHome.open(directory), authority);
+    return new TestServer(ServerHome.open(directory), authority, logins);
   }
 
   /** Asks until it is so, for 60 seconds at most: what other threads do takes its time. */
