@@ -1,6 +1,7 @@
 package io.coffer.fuse;
 
 import io.coffer.fuse.Filesystem.EntryReply;
+import io.coffer.posix.Words;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import org.jspecify.annotations.Nullable;
@@ -12,10 +13,12 @@ final class DirectoryReply implements Filesystem.DirectorySink {
   private final MemorySegment payload;
   private final int room;
   private final boolean plus;
+  private final Words words;
   private int used;
 
-  DirectoryReply(MemorySegment payload, int room, boolean plus) {
+  DirectoryReply(MemorySegment payload, Words words, int room, boolean plus) {
     this.payload = payload;
+    this.words = words;
     this.room = room;
     this.plus = plus;
   }
@@ -31,24 +34,23 @@ final class DirectoryReply implements Filesystem.DirectorySink {
     if (bytes > room - used) {
       return false;
     }
-    long at = used;
+    int at = 0;
     if (plus) {
       if (entry == null) {
-        payload.asSlice(at, Reply.ENTRY_BYTES).fill((byte) 0);
+        words.clear(0, Reply.ENTRY_BYTES);
       } else {
-        Reply.putEntry(payload, at, entry);
+        Reply.putEntry(words, 0, entry);
       }
-      at += Reply.ENTRY_BYTES;
+      at = Reply.ENTRY_BYTES;
     }
-    payload.set(ValueLayout.JAVA_LONG, at, inode);
-    payload.set(ValueLayout.JAVA_LONG, at + 8, cookie);
-    payload.set(ValueLayout.JAVA_INT, at + 16, name.length);
-    payload.set(ValueLayout.JAVA_INT, at + 20, type >>> 12);
-    MemorySegment.copy(
-        name, 0, payload, ValueLayout.JAVA_BYTE, at + DIRENT_HEAD_BYTES, name.length);
-    long end = at + DIRENT_HEAD_BYTES + name.length;
+    words.put64(at, inode);
+    words.put64(at + 8, cookie);
+    words.put32(at + 16, name.length);
+    words.put32(at + 20, type >>> 12);
+    words.copyTo(payload, used, head);
+    payload.set(ValueLayout.JAVA_LONG, (long) used + bytes - 8, 0); // the padding behind the name
+    MemorySegment.copy(name, 0, payload, ValueLayout.JAVA_BYTE, (long) used + head, name.length);
     used += bytes;
-    payload.asSlice(end, used - end).fill((byte) 0);
     return true;
   }
 }

@@ -7,6 +7,7 @@ import io.coffer.fuse.Filesystem.StatusChange;
 import io.coffer.posix.Errno;
 import io.coffer.posix.ErrnoException;
 import io.coffer.posix.Timestamp;
+import io.coffer.posix.Words;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -70,19 +71,16 @@ final class Dispatcher {
 
   /** Handles the request of {@code length} bytes in {@code buffers.request}. */
   void dispatch(RequestBuffers buffers, int length) {
-    MemorySegment in = buffers.request;
-    if (length < HEADER_BYTES || in.get(ValueLayout.JAVA_INT, 0) != length) {
+    buffers.load();
+    Words in = buffers.in;
+    if (length < HEADER_BYTES || in.u32(0) != length) {
       LOG.log(System.Logger.Level.WARNING, "dropped a malformed request of {0} bytes", length);
       return;
     }
-    int opcode = in.get(ValueLayout.JAVA_INT, 4);
-    long unique = in.get(ValueLayout.JAVA_LONG, 8);
-    long id = in.get(ValueLayout.JAVA_LONG, 16);
-    buffers.caller.set(
-        unique,
-        in.get(ValueLayout.JAVA_INT, 24),
-        in.get(ValueLayout.JAVA_INT, 28),
-        in.get(ValueLayout.JAVA_INT, 32));
+    int opcode = in.u32(4);
+    long unique = in.u64(8);
+    long id = in.u64(16);
+    buffers.caller.set(unique, in.u32(24), in.u32(28), in.u32(32));
     Request request = new Request(buffers, length, unique);
     try {
       handle(request, opcode, id);
@@ -115,19 +113,18 @@ final class Dispatcher {
       case Opcode.GETATTR -> {
         r.need(16);
         long handle = (r.u32(0) & GETATTR_FH) != 0 ? r.u64(8) : 0;
-        Reply.putStatus(r.head(), Reply.HEADER_BYTES, filesystem.status(caller, id, handle));
+        Reply.putStatus(r.out(), Reply.HEADER_BYTES, filesystem.status(caller, id, handle));
         r.send(Reply.ATTR_OUT_BYTES);
       }
       case Opcode.STATX -> {
         r.need(24);
         long handle = (r.u32(0) & GETATTR_FH) != 0 ? r.u64(8) : 0;
-        Reply.putExtendedStatus(
-            r.head(), Reply.HEADER_BYTES, filesystem.status(caller, id, handle));
+        Reply.putExtendedStatus(r.out(), Reply.HEADER_BYTES, filesystem.status(caller, id, handle));
         r.send(Reply.STATX_OUT_BYTES);
       }
       case Opcode.SETATTR -> {
         Reply.putStatus(
-            r.head(), Reply.HEADER_BYTES, filesystem.change(caller, id, statusChange(r)));
+            r.out(), Reply.HEADER_BYTES, filesystem.change(caller, id, statusChange(r)));
         r.send(Reply.ATTR_OUT_BYTES);
       }
       case Opcode.READLINK -> r.payload(filesystem.readLink(caller, id));
@@ -176,7 +173,7 @@ final class Dispatcher {
       }
       case Opcode.OPEN -> {
         r.need(8);
-        Reply.putOpen(r.head(), Reply.HEADER_BYTES, filesystem.open(caller, id, r.u32(0)));
+        Reply.putOpen(r.out(), Reply.HEADER_BYTES, filesystem.open(caller, id, r.u32(0)));
         r.send(Reply.OPEN_BYTES);
       }
       case Opcode.CREATE -> {
@@ -215,7 +212,7 @@ final class Dispatcher {
       }
       case Opcode.STATFS -> {
         Reply.putFilesystemStatus(
-            r.head(), Reply.HEADER_BYTES, filesystem.filesystemStatus(caller, id));
+            r.out(), Reply.HEADER_BYTES, filesystem.filesystemStatus(caller, id));
         r.send(Reply.STATFS_BYTES);
       }
       case Opcode.FLUSH -> {
@@ -262,13 +259,13 @@ final class Dispatcher {
       }
       case Opcode.OPENDIR -> {
         r.need(8);
-        Reply.putOpen(r.head(), Reply.HEADER_BYTES, filesystem.openDirectory(caller, id, r.u32(0)));
+        Reply.putOpen(r.out(), Reply.HEADER_BYTES, filesystem.openDirectory(caller, id, r.u32(0)));
         r.send(Reply.OPEN_BYTES);
       }
       case Opcode.READDIR, Opcode.READDIRPLUS -> {
         r.need(40);
         boolean plus = opcode == Opcode.READDIRPLUS;
-        var sink = new DirectoryReply(r.buffers.payload, r.size(16), plus);
+        var sink = new DirectoryReply(r.buffers.payload, r.out(), r.size(16), plus);
         try {
           filesystem.list(caller, id, r.u64(0), r.u64(8), plus, sink);
         } catch (ErrnoException e) {
@@ -332,7 +329,7 @@ final class Dispatcher {
           seekLater(r, id);
         } else {
           long found = filesystem.seek(caller, id, r.u64(0), r.u64(8), r.u32(16));
-          r.head().set(ValueLayout.JAVA_LONG, Reply.HEADER_BYTES, found);
+          r.out().put64(Reply.HEADER_BYTES, found);
           r.send(8);
         }
       }
@@ -343,7 +340,7 @@ final class Dispatcher {
         long count =
             filesystem.copyRange(
                 caller, id, r.u64(0), r.u64(8), r.u64(16), r.u64(24), r.u64(32), most);
-        r.head().set(ValueLayout.JAVA_LONG, Reply.HEADER_BYTES, count);
+        r.out().put64(Reply.HEADER_BYTES, count);
         r.send(8);
       }
       case Opcode.IOCTL -> throw new ErrnoException(Errno.ENOTTY);
@@ -391,7 +388,11 @@ final class Dispatcher {
     r.need(8);
     long count = Math.min(Integer.toUnsignedLong(r.u32(0)), (r.length - HEADER_BYTES - 8) / 16);
     for (long i = 0; i < count; i++) {
-      filesystem.forget(r.u64(8 + i * 16), r.u64(16 + i * 16));
+      // There may be more than the words at hand.
+      long at = HEADER_BYTES + 8 + i * 16;
+      filesystem.forget(
+          r.buffers.request.get(ValueLayout.JAVA_LONG, at),
+          r.buffers.request.get(ValueLayout.JAVA_LONG, at + 8));
     }
   }
 
@@ -410,7 +411,7 @@ final class Dispatcher {
   }
 
   private static @Nullable Timestamp time(
-      Request r, int valid, int given, int now, long seconds, long nanos) throws ErrnoException {
+      Request r, int valid, int given, int now, int seconds, int nanos) throws ErrnoException {
     if ((valid & now) != 0) {
       return Timestamp.NOW;
     }
@@ -436,11 +437,11 @@ final class Dispatcher {
     LockRequest wanted = r.lockRequest(id);
     Lock found =
         filesystem.testLock(r.buffers.caller, id, wanted.handle, wanted.owner, wanted.lock);
-    MemorySegment b = r.head();
-    b.set(ValueLayout.JAVA_LONG, 16, found == null ? wanted.lock.start() : found.start());
-    b.set(ValueLayout.JAVA_LONG, 24, found == null ? wanted.lock.end() : found.end());
-    b.set(ValueLayout.JAVA_INT, 32, found == null ? F_UNLCK : found.type());
-    b.set(ValueLayout.JAVA_INT, 36, found == null ? 0 : found.pid());
+    Words b = r.out();
+    b.put64(16, found == null ? wanted.lock.start() : found.start());
+    b.put64(24, found == null ? wanted.lock.end() : found.end());
+    b.put32(32, found == null ? F_UNLCK : found.type());
+    b.put32(36, found == null ? 0 : found.pid());
     r.send(24);
   }
 
@@ -450,6 +451,8 @@ final class Dispatcher {
     private final int length;
     private final long unique;
     private int position = HEADER_BYTES;
+    private byte @Nullable [] rest;
+    private int restAt;
 
     Request(RequestBuffers buffers, int length, long unique) {
       this.buffers = buffers;
@@ -457,8 +460,8 @@ final class Dispatcher {
       this.unique = unique;
     }
 
-    MemorySegment head() {
-      return buffers.head;
+    Words out() {
+      return buffers.out;
     }
 
     /** The body has at least so many bytes. */
@@ -472,31 +475,42 @@ final class Dispatcher {
       position += bytes;
     }
 
-    int u32(long offset) {
-      return buffers.request.get(ValueLayout.JAVA_INT, HEADER_BYTES + offset);
+    int u32(int offset) {
+      return buffers.in.u32(HEADER_BYTES + offset);
     }
 
-    long u64(long offset) {
-      return buffers.request.get(ValueLayout.JAVA_LONG, HEADER_BYTES + offset);
+    long u64(int offset) {
+      return buffers.in.u64(HEADER_BYTES + offset);
     }
 
     /** A size of a payload that is asked for, bounded by what fits. */
-    int size(long offset) {
+    int size(int offset) {
       return (int) Math.min(Integer.toUnsignedLong(u32(offset)), buffers.payload.byteSize());
     }
 
     /** The next string, ended by NUL. */
     byte[] string() throws ErrnoException {
-      int end = position;
-      while (end < length && buffers.request.get(ValueLayout.JAVA_BYTE, end) != 0) {
+      byte[] all = rest();
+      int start = position - restAt;
+      int end = start;
+      while (end < all.length && all[end] != 0) {
         end++;
       }
-      if (end >= length) {
+      if (end >= all.length) {
         throw new ErrnoException(Errno.EINVAL);
       }
-      byte[] result = bytes(end - position);
-      position++;
-      return result;
+      position += end + 1 - start;
+      return Arrays.copyOfRange(all, start, end);
+    }
+
+    /** What is left of the body, fetched at once. */
+    private byte[] rest() {
+      if (rest == null) {
+        restAt = Math.min(position, length);
+        rest = new byte[length - restAt];
+        MemorySegment.copy(buffers.request, ValueLayout.JAVA_BYTE, restAt, rest, 0, rest.length);
+      }
+      return rest;
     }
 
     /** The next string, which must be able to be the name of a directory entry. */
@@ -519,8 +533,9 @@ final class Dispatcher {
       if (count < 0 || count > length - position) {
         throw new ErrnoException(Errno.EINVAL);
       }
-      byte[] result = new byte[count];
-      MemorySegment.copy(buffers.request, ValueLayout.JAVA_BYTE, position, result, 0, count);
+      byte[] all = rest();
+      int start = position - restAt;
+      byte[] result = Arrays.copyOfRange(all, start, start + count);
       position += count;
       return result;
     }
@@ -537,8 +552,7 @@ final class Dispatcher {
     }
 
     void error(int errno) {
-      Reply.putHeader(head(), Reply.HEADER_BYTES, -errno, unique);
-      channel.send(head(), Reply.HEADER_BYTES, head(), 0);
+      send(-errno, Reply.HEADER_BYTES, 0);
     }
 
     void done() {
@@ -547,14 +561,18 @@ final class Dispatcher {
 
     /** Sends an answer whose body of {@code bytes} lies behind the header. */
     void send(int bytes) {
-      long all = (long) Reply.HEADER_BYTES + bytes;
-      Reply.putHeader(head(), all, 0, unique);
-      channel.send(head(), all, head(), 0);
+      send(0, Reply.HEADER_BYTES + bytes, 0);
     }
 
     void sendPayload(int bytes) {
-      Reply.putHeader(head(), Reply.HEADER_BYTES + bytes, 0, unique);
-      channel.send(head(), Reply.HEADER_BYTES, buffers.payload, bytes);
+      send(0, Reply.HEADER_BYTES, bytes);
+    }
+
+    /** The first {@code head} bytes, a multiple of 8, are in {@link #out}. */
+    private void send(int error, int head, int payload) {
+      Reply.putHeader(out(), head + payload, error, unique);
+      out().copyTo(buffers.head, 0, head);
+      channel.send(buffers.head, head, buffers.payload, payload);
     }
 
     void payload(byte[] value) throws ErrnoException {
@@ -567,8 +585,8 @@ final class Dispatcher {
 
     /** struct fuse_write_out or fuse_getxattr_out. */
     void sendWord(int value) {
-      head().set(ValueLayout.JAVA_INT, Reply.HEADER_BYTES, value);
-      head().set(ValueLayout.JAVA_INT, Reply.HEADER_BYTES + 4, 0);
+      out().put32(Reply.HEADER_BYTES, value);
+      out().put32(Reply.HEADER_BYTES + 4, 0);
       send(8);
     }
 
@@ -585,13 +603,13 @@ final class Dispatcher {
     }
 
     void entry(EntryReply entry) {
-      Reply.putEntry(head(), Reply.HEADER_BYTES, entry);
+      Reply.putEntry(out(), Reply.HEADER_BYTES, entry);
       send(Reply.ENTRY_BYTES);
     }
 
     void created(CreateReply created) {
-      Reply.putEntry(head(), Reply.HEADER_BYTES, created.entry());
-      Reply.putOpen(head(), Reply.HEADER_BYTES + Reply.ENTRY_BYTES, created.open());
+      Reply.putEntry(out(), Reply.HEADER_BYTES, created.entry());
+      Reply.putOpen(out(), Reply.HEADER_BYTES + Reply.ENTRY_BYTES, created.open());
       send(Reply.ENTRY_BYTES + Reply.OPEN_BYTES);
     }
   }

@@ -1,5 +1,6 @@
 package io.coffer.fuse;
 
+import io.coffer.posix.Words;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
@@ -17,9 +18,19 @@ final class RequestBuffers {
 
   private static final int HEAD_BYTES = 512;
 
+  /** Header (40 bytes) and fuse_setattr_in (88 bytes), the longest body of fixed size. */
+  private static final int IN_BYTES = 128;
+
   final MemorySegment request;
   final MemorySegment head;
   final MemorySegment payload;
+
+  /** The beginning of the request: its header and the fixed part of its body. */
+  final Words in = new Words(IN_BYTES);
+
+  /** The beginning of the answer, to be copied to {@link #head}. */
+  final Words out = new Words(HEAD_BYTES);
+
   final Caller caller = new Caller();
 
   /** {@code maxWriteBytes} is a multiple of the page size. */
@@ -30,5 +41,10 @@ final class RequestBuffers {
     request = all.asSlice(Page.BYTES - WRITE_HEAD_BYTES, requestBytes);
     payload = all.asSlice(Page.BYTES + requestBytes, maxWriteBytes);
     head = all.asSlice(Page.BYTES + requestBytes + maxWriteBytes, HEAD_BYTES);
+  }
+
+  /** Makes the request's fields readable in {@link #in}; what lies behind its end is old. */
+  void load() {
+    in.copyFrom(request, IN_BYTES);
   }
 }

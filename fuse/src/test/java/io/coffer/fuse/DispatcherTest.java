@@ -10,12 +10,14 @@ import io.coffer.posix.ErrnoException;
 import io.coffer.posix.FileStatus;
 import io.coffer.posix.FilesystemStatus;
 import io.coffer.posix.Timestamp;
+import io.coffer.posix.Words;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
@@ -197,6 +199,19 @@ class DispatcherTest {
     }
 
     @Test
+    void toForgetManyForgetsThemAll() {
+      List<Object> body = new ArrayList<>(List.of(40, 0));
+      var expected = new StringBuilder();
+      for (long id = 2; id < 42; id++) {
+        body.add(id);
+        body.add(id + 1);
+        expected.append("forget ").append(id).append(' ').append(id + 1).append(';');
+      }
+      assertEquals(null, ask(Opcode.BATCH_FORGET, 0, body.toArray()));
+      assertEquals(expected.toString(), files.calls.toString());
+    }
+
+    @Test
     void toForgetMoreThanItNamesForgetsWhatItNames() {
       assertEquals(null, ask(Opcode.BATCH_FORGET, 0, -1, 0, 5L, 1L));
       assertEquals("forget 5 1;", files.calls.toString());
@@ -311,10 +326,10 @@ class DispatcherTest {
     @Test
     void carryDeviceNumbersAsTheKernelEncodesThem() {
       for (long device : new long[] {0x103, 0xfff00ffL, 0x123456789L & 0xfffffffL}) {
-        MemorySegment b = arena.allocate(256, 8);
+        var b = new Words(256);
         FileStatus status = Everything.status(9, FileStatus.TYPE_BLOCK_DEVICE, device);
         Reply.putEntry(b, 0, new Filesystem.EntryReply(9, 0, status, 0, 0));
-        assertEquals(device, Reply.decodeDevice(b.get(ValueLayout.JAVA_INT, 40 + 76)));
+        assertEquals(device, Reply.decodeDevice(b.u32(40 + 76)));
       }
     }
 

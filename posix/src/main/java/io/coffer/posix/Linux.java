@@ -18,6 +18,10 @@ public final class Linux {
   private static final byte[] NO_NAME = {};
   private static final int STATX_BASIC_STATS = 0x7ff;
   private static final int STATX_BTIME = 0x800;
+
+  /** As much of struct statx as is looked at. */
+  private static final int STATX_BYTES = 144;
+
   private static final int POSIX_FADV_DONTNEED = 4;
   private static final int F_OFD_GETLK = 36;
   private static final int F_OFD_SETLK = 37;
@@ -89,30 +93,27 @@ public final class Linux {
         b.address(),
         0);
     // struct statx, include/uapi/linux/stat.h
-    int mask = u32(b, 0);
+    Words x = scratch.words();
+    x.copyFrom(b, STATX_BYTES);
     return new FileStatus(
-        device(u32(b, 136), u32(b, 140)),
-        b.get(ValueLayout.JAVA_LONG, 32),
-        b.get(ValueLayout.JAVA_SHORT, 28) & 0xffff,
-        Integer.toUnsignedLong(u32(b, 16)),
-        u32(b, 20),
-        u32(b, 24),
-        device(u32(b, 128), u32(b, 132)),
-        b.get(ValueLayout.JAVA_LONG, 40),
-        b.get(ValueLayout.JAVA_LONG, 48),
-        u32(b, 4),
-        time(b, 64),
-        time(b, 112),
-        time(b, 96),
-        (mask & STATX_BTIME) != 0 ? time(b, 80) : null);
+        device(x.u32(136), x.u32(140)),
+        x.u64(32),
+        x.u16(28),
+        Integer.toUnsignedLong(x.u32(16)),
+        x.u32(20),
+        x.u32(24),
+        device(x.u32(128), x.u32(132)),
+        x.u64(40),
+        x.u64(48),
+        x.u32(4),
+        time(x, 64),
+        time(x, 112),
+        time(x, 96),
+        (x.u32(0) & STATX_BTIME) != 0 ? time(x, 80) : null);
   }
 
-  private static int u32(MemorySegment b, long at) {
-    return b.get(ValueLayout.JAVA_INT, at);
-  }
-
-  private static Timestamp time(MemorySegment b, long at) {
-    return new Timestamp(b.get(ValueLayout.JAVA_LONG, at), b.get(ValueLayout.JAVA_INT, at + 8));
+  private static Timestamp time(Words x, int at) {
+    return new Timestamp(x.u64(at), x.u32(at + 8));
   }
 
   /** glibc's makedev(3). */

@@ -20,6 +20,7 @@ final class Scratch {
 
   private final MemorySegment names;
   private final MemorySegment buffer;
+  private final Words words = new Words(256);
 
   private Scratch() {
     Arena arena = Arena.ofAuto();
@@ -29,6 +30,11 @@ final class Scratch {
 
   static Scratch get() {
     return OF_THREAD.get();
+  }
+
+  /** Room for the fields of a result. */
+  Words words() {
+    return words;
   }
 
   /** Puts a C string into the first place and returns its address. */
