@@ -74,6 +74,9 @@ final class InitCommand extends BaseCommand {
             "  Open it: coffer mount "
                 + (reverse ? "--reverse " : "")
                 + (config == null ? "" : "--config " + Shell.quote(config.toString()) + " ")
+                + (keys.keyService() == null
+                    ? ""
+                    : "--key-service " + Shell.quote(keys.keyService().toString()) + " ")
                 + Shell.quote(directory.toString())
                 + " MOUNTPOINT");
     return ExitCode.OK;

@@ -210,6 +210,12 @@ final class KeyserverCommand extends Commands.Group {
               : listen.host();
       String base = url == null ? "https://" + host + ":" + listen.port() : url;
       Path file = certificate(home);
+      if (!Files.exists(file)) {
+        throw new Failure(
+            Failure.OTHER,
+            file + " does not exist",
+            "Name your certificate with --cert; 'coffer ca issue' makes one.");
+      }
       Path key =
           file.resolveSibling(file.getFileName().toString().replaceAll("\\.pem$", "") + ".key");
       var context =
@@ -523,6 +529,11 @@ final class KeyserverCommand extends Commands.Group {
                 + (server.isSealed()
                     ? ", sealed; open it with 'coffer keyserver unseal " + directory + "'"
                     : " and is open, by " + server.openedBy()));
+    console()
+        .err()
+        .println(
+            "  A browser that has a certificate sees it at /page: coffer ca p12 "
+                + home.certificate("operator"));
     if (door != null) {
       console()
           .say("OpenStack clients find it at https://" + door.host() + ":" + server.doorPort());

@@ -136,6 +136,7 @@ final class Browser implements AutoCloseable {
       gate.start();
       browser.send("Page.enable", new JsonObject());
       browser.send("Emulation.setScriptExecutionDisabled", new JsonObject().put("value", true));
+      browser.lookAtAll();
       return browser;
     } catch (Exception | Error e) {
       gate.stop(0);
@@ -281,6 +282,11 @@ final class Browser implements AutoCloseable {
     throw new AssertionError(condition + ": " + last + " " + text());
   }
 
+  /** Before a page is painted for the first time, the browser drops what mouse and keys do. */
+  private void awaitPaint() throws Exception {
+    await("performance.getEntriesByType('paint').length>0");
+  }
+
   /** All that can be read on the page. */
   String text() throws Exception {
     return evaluate("document.body.innerText");
@@ -295,8 +301,8 @@ final class Browser implements AutoCloseable {
             + ".find(e=>e.textContent.trim()=='"
             + name
             + "')";
+    awaitPaint();
     await(element);
-    evaluate(element + ".scrollIntoView({block:'center'})");
     String place =
         evaluate(
             "(r=>Math.round(r.x+r.width/2)+' '+Math.round(r.y+r.height/2))("
@@ -320,6 +326,7 @@ final class Browser implements AutoCloseable {
   void type(String label, String text) throws Exception {
     String field =
         "[...document.querySelectorAll('label')].find(e=>e.textContent=='" + label + "').control";
+    awaitPaint();
     await(field);
     evaluate(field + ".focus()");
     evaluate(field + ".select()");
@@ -344,11 +351,20 @@ final class Browser implements AutoCloseable {
 
   /** Makes the window so wide, in CSS pixels, for light or dark surroundings. */
   void look(int width, boolean dark) throws Exception {
+    look(width, 900, dark);
+  }
+
+  /** A window in which all of a page has room: where nothing is scrolled, no click goes astray. */
+  void lookAtAll() throws Exception {
+    look(1200, 4000, false);
+  }
+
+  private void look(int width, int height, boolean dark) throws Exception {
     send(
         "Emulation.setDeviceMetricsOverride",
         new JsonObject()
             .put("width", width)
-            .put("height", 900)
+            .put("height", height)
             .put("deviceScaleFactor", 1)
             .put("mobile", width < 600));
     send(
