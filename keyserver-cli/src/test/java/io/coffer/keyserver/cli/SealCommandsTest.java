@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.coffer.keyserver.ca.Pem;
 import io.coffer.keyserver.tpm.TpmChannel;
 import io.coffer.keyserver.tpm.TpmSealer;
 import java.io.BufferedReader;
@@ -16,6 +17,7 @@ import java.net.ServerSocket;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.KeyPairGenerator;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -96,6 +98,8 @@ class SealCommandsTest {
     return new ArrayList<>(
         List.of(
             System.getProperty("java.home") + "/bin/java",
+            "-XX:TieredStopAtLevel=1",
+            "-XX:+UseSerialGC",
             "--enable-native-access=ALL-UNNAMED",
             "-cp",
             System.getProperty("java.class.path"),
@@ -244,10 +248,6 @@ class SealCommandsTest {
     assertTrue(log().contains("\"reason\":\"tpm\""), "the log says by what");
     stop(server);
 
-    Server again = start();
-    assertTrue(again.said().contains("is open, by tpm"), again.said());
-    stop(again);
-
     extend(tpm, 16);
     Server changed = start();
     assertTrue(changed.said().contains("PCR 16 has another value than approved"), changed.said());
@@ -269,22 +269,11 @@ class SealCommandsTest {
     stop(approved);
 
     // A state that somebody else signed, and an approval for what the seal was before.
-    ok(
-        "tpm-policy",
-        "new-key",
-        "--out",
-        directory.resolve("x.key"),
-        "--passphrase-file",
-        passphrase);
-    Ran forged =
-        ok(
-            "tpm-policy",
-            "sign",
-            "--key",
-            directory.resolve("x.key"),
-            "--passphrase-file",
-            passphrase,
-            directory.resolve("state.json"));
+    Path another = directory.resolve("x.key");
+    KeyPairGenerator generator = KeyPairGenerator.getInstance("EC");
+    generator.initialize(256);
+    Pem.writePrivateKey(another, generator.generateKeyPair().getPrivate());
+    Ran forged = ok("tpm-policy", "sign", "--key", another, directory.resolve("state.json"));
     Path forgery = Files.writeString(directory.resolve("forged.json"), forged.out());
     refused(12, "not signed by the policy key", "tpm-policy", "accept", home, forgery);
     ok("seals", "remove", "--name", "tpm", home);

@@ -72,6 +72,9 @@ public final class Tokens {
     }
   }
 
+  /** Used credentials are remembered so much longer, should the clock have leapt ahead. */
+  private static final Duration CLOCK_MARGIN = Duration.ofDays(1);
+
   private Instant now() {
     return clock.instant().truncatedTo(ChronoUnit.SECONDS);
   }
@@ -321,6 +324,8 @@ public final class Tokens {
         throw unknown();
       }
       if (!clock.instant().isBefore(Instant.parse(loaded.json().string("expires")))) {
+        // So that it does not come back to life with a clock that is set back.
+        forget(id.toString());
         throw new ProblemException(
             401, "the token has expired", "Have a new one issued: POST /v1/tokens.");
       }
@@ -384,7 +389,8 @@ public final class Tokens {
     }
     for (String id : records.ids("used/", "", Integer.MAX_VALUE)) {
       Records.Loaded used = records.find(id);
-      if (used != null && now().isAfter(Instant.parse(used.json().string("expires")))) {
+      if (used != null
+          && now().isAfter(Instant.parse(used.json().string("expires")).plus(CLOCK_MARGIN))) {
         records.commit(Records.delete(used));
       }
     }

@@ -119,11 +119,13 @@ public final class KeyServer implements AutoCloseable {
                             + home.directory().resolve("logins.json")));
         door = new Door(state, audit, keystone, limits, clock);
       }
-      WebServer web = serve(listen, context, TlsClientAuth.REQUIRED, limits, api);
+      WebServer web =
+          serve(listen, context, TlsClientAuth.REQUIRED, limits, new Framing(api, audit));
       WebServer doorWeb = null;
       try {
         if (doorListen != null && door != null) {
-          doorWeb = serve(doorListen, context, TlsClientAuth.NONE, limits, door);
+          doorWeb =
+              serve(doorListen, context, TlsClientAuth.NONE, limits, new Framing(door, audit));
         }
       } catch (IOException | RuntimeException e) {
         web.stop();

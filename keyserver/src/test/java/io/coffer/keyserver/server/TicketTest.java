@@ -4,19 +4,31 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.coffer.crypto.SecretBytes;
+import io.coffer.keyserver.ca.Identity;
+import io.coffer.keyserver.ca.Pem;
+import io.coffer.keyserver.client.KeyClient;
+import io.coffer.keyserver.client.KeyServiceException;
 import io.coffer.keyserver.json.JsonObject;
 import io.coffer.keyserver.server.LoginTest.Munge;
 import io.coffer.keyserver.server.TestServer.Answer;
 import io.coffer.keyserver.server.TestServer.Client;
+import io.coffer.keyserver.tpm.SoftwareTpm;
+import io.coffer.keyserver.tpm.TpmChannel;
+import io.coffer.keyserver.tpm.TpmEndpoint;
 import java.net.URI;
 import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Set;
+import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
@@ -212,5 +224,66 @@ class TicketTest {
     token("endpoint:n1", 7);
     server.clock.advance(Duration.ofSeconds(31));
     assertRefused("time is over", redeem("endpoint:n2", 7));
+  }
+
+  @Test
+  void onAnEndpointWithATpmItOpensItsKeyOnlyWhileTheMachineIsAsItShouldBe() throws Exception {
+    Assumptions.assumeTrue(SoftwareTpm.installed("swtpm"), "swtpm is not installed");
+    TreeSet<Integer> registers = new TreeSet<>(List.of(7, 16));
+    try (SoftwareTpm tpm = SoftwareTpm.start(directory.resolve("tpm"))) {
+      JsonObject values = new JsonObject();
+      byte[] endorsement;
+      try (TpmChannel channel = TpmChannel.open(tpm.where());
+          TpmEndpoint machine = new TpmEndpoint(channel)) {
+        machine
+            .read(registers)
+            .forEach((n, v) -> values.put(n.toString(), List.of(HexFormat.of().formatHex(v))));
+        endorsement = machine.endorsementKey().getEncoded();
+      }
+      JsonObject registration =
+          new JsonObject()
+              .put("attestation", "tpm")
+              .put("services", List.of("hpc"))
+              .put("tpm", new JsonObject().put("ek", endorsement).put("pcrs", values));
+      server
+          .operator()
+          .ok(
+              "PUT",
+              "/v1/endpoints/n1",
+              new String(registration.toBytes(), StandardCharsets.UTF_8));
+
+      String token = token("endpoint:n1", 7);
+      assertEquals(200, read("endpoint:n1", token), "the key-string, which nobody needs to hide");
+      assertTrue(opens(token, null).contains("has not proved"), "without its TPM");
+      assertEquals("", opens(token, tpm.where()), "with it");
+      tpm.extend(16);
+      assertTrue(opens(token, tpm.where()).contains("PCR 16"), "after the machine has changed");
+      String log = Files.readString(server.home.auditLog());
+      assertTrue(log.contains("for job 7"), "the log knows the job");
+      assertTrue(log.contains("attested by TPM"), "and how its node proved itself");
+      assertTrue(log.contains("not as the policy says: PCR 16"), "and why it is refused");
+    }
+  }
+
+  /** Opens the key on node n1, whose certificate is new; returns why not, or nothing. */
+  private static String opens(String token, @Nullable String tpm) throws Exception {
+    var node = server.authority.issue(Identity.parse("endpoint:n1"), Set.of(), Duration.ofDays(1));
+    try (SecretBytes text = SecretBytes.take(token.getBytes(StandardCharsets.US_ASCII));
+        KeyClient client =
+            KeyClient.open(
+                new KeyClient.Settings(
+                    URI.create("https://127.0.0.1:" + server.port()),
+                    Pem.readCertificate(server.home.authority()),
+                    node.certificate(),
+                    node.key(),
+                    10,
+                    tpm),
+                text,
+                (which, reason) -> {});
+        SecretBytes opened = client.key(new KeyClient.Key("hpc", "project:a", key, 1))) {
+      return opened.length() == 32 ? "" : "a key of " + opened.length() + " bytes";
+    } catch (KeyServiceException e) {
+      return String.valueOf(e.getMessage());
+    }
   }
 }
