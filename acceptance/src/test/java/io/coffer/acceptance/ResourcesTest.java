@@ -4,6 +4,9 @@ import static io.coffer.acceptance.Volume.Program.COFFER;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -95,6 +98,42 @@ class ResourcesTest {
       assertTrue(
           back, "descriptors should return to " + baseline + ", but are " + mounted.descriptors());
       mounted.unmount();
+    }
+  }
+
+  @Test
+  void a_mount_namespace_that_keeps_an_unmounted_view_is_named() throws Exception {
+    Tools.need("unshare", "nsenter");
+    volume.init(COFFER);
+    try (Mounted mounted = volume.mount(COFFER)) {
+      String here = Files.readSymbolicLink(Path.of("/proc/self/ns/mnt")).toString();
+      // It ends with its standard input, at the latest with the test.
+      Process other =
+          new ProcessBuilder("unshare", "--mount", "--propagation", "private", "cat").start();
+      try {
+        Path namespace = Path.of("/proc/" + other.pid() + "/ns/mnt");
+        assertTrue(
+            Mounted.waitUntil(
+                Duration.ofSeconds(30),
+                () -> {
+                  try {
+                    return !Files.readSymbolicLink(namespace).toString().equals(here)
+                        && Files.readString(Path.of("/proc/" + other.pid() + "/comm"))
+                            .equals("cat\n");
+                  } catch (IOException e) {
+                    return false;
+                  }
+                }));
+        Outcome outcome = Command.coffer("unmount", volume.view()).ok();
+        outcome.errHas("process " + other.pid() + " (cat) still shows the view");
+        outcome.errHas("nsenter --mount --target " + other.pid() + " umount ");
+        assertTrue(mounted.alive(), "its process serves the other namespace");
+        Command.of("nsenter", "--mount", "--target", other.pid(), "umount", volume.view()).ok();
+        assertTrue(Mounted.waitUntil(Duration.ofSeconds(30), () -> !mounted.alive()));
+      } finally {
+        other.destroy();
+        other.waitFor();
+      }
     }
   }
 

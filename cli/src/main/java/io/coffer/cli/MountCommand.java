@@ -123,7 +123,8 @@ final class MountCommand extends BaseCommand {
   @Option(
       names = "--exclusive",
       description =
-          "Nobody else changes the volume: cache all, and refuse if another mount has it.")
+          "Nobody else changes the volume: refuse if another mount has it, and believe for an hour"
+              + " what has been learned about it.")
   private boolean exclusive;
 
   @Option(

@@ -7,9 +7,13 @@ import io.coffer.posix.Errno;
 import io.coffer.posix.ErrnoException;
 import io.coffer.posix.Mounting;
 import java.io.IOException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -43,7 +47,8 @@ final class UnmountCommand extends BaseCommand {
 
   @Override
   ExitCode run() throws CommandException, IOException {
-    Path path = findMount();
+    Mount mount = findMount();
+    Path path = mount.at;
     try {
       if (lazy) {
         MountedView.unmount(path);
@@ -56,7 +61,81 @@ final class UnmountCommand extends BaseCommand {
     } catch (MountException e) {
       throw new CommandException(ExitCode.MOUNT_POINT, String.valueOf(e.getMessage()));
     }
+    if (!lazy) {
+      tellOfCopies(mount);
+    }
     return ExitCode.OK;
+  }
+
+  /**
+   * What the mount table says.
+   *
+   * @param device major and minor number of the filesystem, the same for all mounts of it
+   */
+  private record Mount(Path at, String type, String device) {
+    /** A line of proc(5)'s mountinfo; a type that is empty if there is none. */
+    static Mount parse(String line) {
+      // ID parent major:minor root mount-point options ... - type source options
+      String[] fields = line.split(" ", -1);
+      String type = "";
+      for (int i = 6; i < fields.length - 1; i++) {
+        if (fields[i].equals("-")) {
+          type = fields[i + 1];
+        }
+      }
+      return new Mount(Path.of(unescape(fields[4])), type, fields[2]);
+    }
+  }
+
+  /**
+   * A mount namespace that was made from this one while the view was mounted (a container's, a
+   * batch node's, that of a service of systemd) has a copy of the mount. As long as it has, the
+   * view's process lives and holds its keys.
+   */
+  private void tellOfCopies(Mount gone) {
+    Set<String> seen = new HashSet<>();
+    for (Path process : processes()) {
+      try {
+        if (!seen.add(Files.readSymbolicLink(process.resolve("ns/mnt")).toString())) {
+          continue;
+        }
+        for (String line : Files.readAllLines(process.resolve("mountinfo"))) {
+          Mount copy = Mount.parse(line);
+          if (copy.device.equals(gone.device) && copy.type.equals(gone.type)) {
+            String pid = String.valueOf(process.getFileName());
+            ui.err()
+                .println(
+                    "coffer: unmounted here, but the mount namespace of process "
+                        + pid
+                        + " ("
+                        + Files.readString(process.resolve("comm")).strip()
+                        + ") still shows the view on "
+                        + copy.at
+                        + ": its keys stay in memory until that is unmounted, too, or the"
+                        + " namespace ends");
+            ui.err()
+                .println(
+                    "  Next: sudo nsenter --mount --target "
+                        + pid
+                        + " umount "
+                        + Shell.quote(copy.at.toString()));
+            break;
+          }
+        }
+      } catch (IOException e) {
+        // Ended meanwhile, or somebody else's: no more can be known.
+      }
+    }
+  }
+
+  private static List<Path> processes() {
+    try (DirectoryStream<Path> found = Files.newDirectoryStream(Path.of("/proc"), "[0-9]*")) {
+      List<Path> all = new ArrayList<>();
+      found.forEach(all::add);
+      return all;
+    } catch (IOException e) {
+      return List.of();
+    }
   }
 
   /** Unmounts; false if it is in use. */
@@ -102,32 +181,26 @@ final class UnmountCommand extends BaseCommand {
   }
 
   /** The mount point as the mount table has it. The view's process may have died. */
-  private Path findMount() throws CommandException, IOException {
+  private Mount findMount() throws CommandException, IOException {
     Path absolute = mountPoint.toAbsolutePath().normalize();
     Path real = realPath(absolute);
-    String type = null;
+    Mount found = null;
     for (String line : Files.readAllLines(Path.of("/proc/self/mountinfo"))) {
-      // proc(5): ID parent major:minor root mount-point options ... - type source options
-      String[] fields = line.split(" ", -1);
-      Path at = Path.of(unescape(fields[4]));
-      if (at.equals(absolute) || at.equals(real)) {
-        for (int i = 6; i < fields.length - 1; i++) {
-          if (fields[i].equals("-")) {
-            type = fields[i + 1];
-          }
-        }
+      Mount mount = Mount.parse(line);
+      if (mount.at.equals(absolute) || mount.at.equals(real)) {
+        found = mount;
       }
     }
-    if (type == null) {
+    if (found == null) {
       throw new CommandException(ExitCode.MOUNT_POINT, "nothing is mounted on " + mountPoint);
     }
-    if (!type.startsWith("fuse.coffer") && !type.startsWith("fuse.gocryptfs")) {
+    if (!found.type.startsWith("fuse.coffer") && !found.type.startsWith("fuse.gocryptfs")) {
       throw new CommandException(
           ExitCode.MOUNT_POINT,
-          "what is mounted on " + mountPoint + " is no view of a volume but " + type,
+          "what is mounted on " + mountPoint + " is no view of a volume but " + found.type,
           "umount " + Shell.quote(mountPoint.toString()));
     }
-    return real == null ? absolute : real;
+    return new Mount(real == null ? absolute : real, found.type, found.device);
   }
 
   /** The real path, found by the parent, since the view itself may not answer. */
