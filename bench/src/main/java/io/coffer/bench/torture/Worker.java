@@ -323,12 +323,22 @@ final class Worker implements Runnable {
         byte[] bytes = reread(file.path, offset);
         long value = bytes.length < 8 ? 0 : ByteBuffer.wrap(bytes).getLong();
         int least = file.counted[which].get();
-        int most = least + file.unknown[which].get();
-        // With its node a lock dies, and others count on while this thread may still be waiting.
-        if ((value < least || value > most) && !died(life)) {
+        // One who had counted when its node was killed may not have said so yet. With its node a
+        // lock dies, and others count on while this thread may still be waiting.
+        boolean possible =
+            value >= least
+                && (value <= most(file, which)
+                    || (deaths && happens(() -> value <= most(file, which))));
+        if (!possible && !died(life)) {
           findings.wrong(
               "counter",
-              where(file.path) + ": " + value + ", but it was counted to " + least + ".." + most);
+              where(file.path)
+                  + ": "
+                  + value
+                  + ", but it was counted to "
+                  + least
+                  + ".."
+                  + most(file, which));
         }
         writing = true;
         Native.write(descriptor, ByteBuffer.allocate(8).putLong(value + 1).array(), offset);
@@ -357,6 +367,11 @@ final class Worker implements Runnable {
         failed("count", file.path, e);
       }
     }
+  }
+
+  /** The highest value that a counter may have. */
+  private static int most(CounterFile file, int which) {
+    return file.counted[which].get() + file.unknown[which].get();
   }
 
   private boolean lock(int descriptor, long offset, int life) throws ErrnoException {
