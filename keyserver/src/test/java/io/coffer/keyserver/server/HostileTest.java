@@ -202,7 +202,10 @@ class HostileTest {
                 }
               });
       String text = request("POST " + BOX, "{}", "");
-      String answer = send(socketTo(tap.getLocalPort()), text);
+      SSLSocket client = socketTo(tap.getLocalPort());
+      // The tap does not pass on that the server has closed.
+      client.setSoTimeout(15_000);
+      String answer = send(client, text);
       assertTrue(answer.startsWith("HTTP/1.1 201"), answer);
       relay.join();
     }
