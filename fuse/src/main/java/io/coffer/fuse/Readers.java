@@ -18,7 +18,8 @@ import java.util.function.BooleanSupplier;
  * itself does. So one thread waits, as long as it keeps up. Another one joins
  *
  * <ul>
- *   <li>before a request is handled that takes long by its nature ({@link #received}),
+ *   <li>before a request is handled that takes long by its nature, or is one of many reads and
+ *       writes in a row ({@link #received}),
  *   <li>when several clients ask at once and often find the queue filled ({@link #handled}),
  *   <li>when a request is not done after some milliseconds and nobody waits for the next: a thread
  *       of its own looks for that while there is anything to do, so that a handler that hangs holds

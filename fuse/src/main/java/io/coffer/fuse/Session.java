@@ -57,6 +57,9 @@ public final class Session {
   /** A READ or WRITE of so much is worth a second thread. */
   private static final int LONG_TRANSFER_BYTES = 128 * 1024;
 
+  /** So many small ones without anything else between them are, too. */
+  private static final int MANY_TRANSFERS = 16;
+
   private static final int NOTIFY_INVAL_INODE = 2;
   private static final int NOTIFY_INVAL_ENTRY = 3;
   private static final int NOTIFY_STORE = 4;
@@ -68,6 +71,10 @@ public final class Session {
   private final Dispatcher dispatcher;
   private final int maxWriteBytes;
   private final Readers readers;
+
+  /** Counted by several threads without a lock: it need not be exact. */
+  private int transfersInRow;
+
   private final CountDownLatch started = new CountDownLatch(1);
   private final CountDownLatch ended = new CountDownLatch(1);
 
@@ -178,14 +185,20 @@ public final class Session {
     }
   }
 
-  /** Much data, or a wait for the store: longer than it takes to wake another thread. */
-  private static boolean takesLong(MemorySegment request, int length) {
-    return switch (request.get(ValueLayout.JAVA_INT, 4)) {
-      case Opcode.WRITE -> length >= LONG_TRANSFER_BYTES;
-      case Opcode.READ ->
-          length >= Dispatcher.HEADER_BYTES + 20
-              && request.get(ValueLayout.JAVA_INT, Dispatcher.HEADER_BYTES + 16)
-                  >= LONG_TRANSFER_BYTES;
+  /**
+   * Much data, a wait for the store, or one of many reads and writes in a row: longer than it takes
+   * to wake another thread.
+   */
+  private boolean takesLong(MemorySegment request, int length) {
+    int opcode = request.get(ValueLayout.JAVA_INT, 4);
+    boolean isRead = opcode == Opcode.READ && length >= Dispatcher.HEADER_BYTES + 20;
+    if (isRead || opcode == Opcode.WRITE) {
+      transfersInRow++;
+      int bytes = isRead ? request.get(ValueLayout.JAVA_INT, Dispatcher.HEADER_BYTES + 16) : length;
+      return bytes >= LONG_TRANSFER_BYTES || transfersInRow >= MANY_TRANSFERS;
+    }
+    transfersInRow = 0;
+    return switch (opcode) {
       case Opcode.FSYNC,
           Opcode.FSYNCDIR,
           Opcode.SYNCFS,
