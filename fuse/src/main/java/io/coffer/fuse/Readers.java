@@ -13,9 +13,9 @@ import java.util.function.BooleanSupplier;
  * The threads that read requests, as few at a time as the work asks for.
  *
  * <p>The kernel wakes the thread that has waited longest. With several of them a client that asks
- * one thing after the other therefore wakes another one each time, on another processor, which has
- * to leave its sleep first and finds its caches cold: that costs several times what the request
- * itself does. So one thread waits, as long as it keeps up. Another one joins
+ * one thing after the other therefore wakes another one each time, often on another processor,
+ * which has to leave its sleep first and finds its caches cold: that may cost several times what
+ * the request itself does. So one thread waits, as long as it keeps up. Another one joins
  *
  * <ul>
  *   <li>before a request is handled that takes long by its nature, or is one of many reads and

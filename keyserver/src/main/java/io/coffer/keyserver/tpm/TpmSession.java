@@ -125,7 +125,7 @@ final class TpmSession implements AutoCloseable {
   }
 
   /**
-   * Sends a command with one handle that this session authorizes.
+   * Sends a command with one handle, authorized by this TPM session.
    *
    * @param object whose authorization it needs; without a password
    * @param first the first parameter, a 2B, sent encrypted if it is not empty
