@@ -16,15 +16,35 @@ import org.jspecify.annotations.Nullable;
  * passed through; what O_PATH cannot do (list, sync) opens the directory once more.
  */
 final class LocalDirectory implements StoreDirectory {
+  /** f_type of statfs(2), linux/magic.h. */
+  private static final long FUSE = 0x65735546L;
+
   private final int descriptor;
 
-  private LocalDirectory(int descriptor) {
+  /** See {@link LocalFile}. */
+  private final boolean triesForLocks;
+
+  private LocalDirectory(int descriptor, boolean triesForLocks) {
     this.descriptor = descriptor;
+    this.triesForLocks = triesForLocks;
   }
 
-  static LocalDirectory open(int parent, byte[] name, int flags) throws ErrnoException {
-    return new LocalDirectory(
-        Linux.open(parent, name, flags | Flags.O_PATH | Flags.O_DIRECTORY, 0));
+  static LocalDirectory open(byte[] path) throws ErrnoException {
+    int opened = open(Flags.AT_FDCWD, path, 0);
+    try {
+      boolean triesForLocks = Linux.filesystemStatus(opened).type() == FUSE;
+      LocalDirectory directory = new LocalDirectory(opened, triesForLocks);
+      opened = -1;
+      return directory;
+    } finally {
+      if (opened >= 0) {
+        Linux.close(opened);
+      }
+    }
+  }
+
+  private static int open(int parent, byte[] name, int flags) throws ErrnoException {
+    return Linux.open(parent, name, flags | Flags.O_PATH | Flags.O_DIRECTORY, 0);
   }
 
   private static int descriptorOf(StoreDirectory directory) throws ErrnoException {
@@ -45,7 +65,7 @@ final class LocalDirectory implements StoreDirectory {
 
   @Override
   public StoreDirectory openDirectory(byte[] name) throws ErrnoException {
-    return open(descriptor, checked(name), Flags.O_NOFOLLOW);
+    return new LocalDirectory(open(descriptor, checked(name), Flags.O_NOFOLLOW), triesForLocks);
   }
 
   @Override
@@ -62,7 +82,7 @@ final class LocalDirectory implements StoreDirectory {
           throw new ErrnoException(status.isDirectory() ? Errno.EISDIR : Errno.ENXIO);
         }
       }
-      LocalFile file = new LocalFile(opened, status);
+      LocalFile file = new LocalFile(opened, status, triesForLocks);
       opened = -1;
       return file;
     } finally {
@@ -74,7 +94,8 @@ final class LocalDirectory implements StoreDirectory {
 
   @Override
   public StoreFile openTemporary(int flags, int mode) throws ErrnoException {
-    return new LocalFile(Linux.open(descriptor, SELF, flags | Flags.O_TMPFILE, mode));
+    int opened = Linux.open(descriptor, SELF, flags | Flags.O_TMPFILE, mode);
+    return new LocalFile(opened, null, triesForLocks);
   }
 
   @Override

@@ -7,6 +7,7 @@ import io.coffer.posix.Flags;
 import io.coffer.posix.Linux;
 import io.coffer.posix.Timestamp;
 import java.lang.foreign.MemorySegment;
+import java.util.concurrent.ThreadLocalRandom;
 import org.jspecify.annotations.Nullable;
 
 /** A file descriptor of a regular file. */
@@ -15,17 +16,17 @@ final class LocalFile implements StoreFile {
 
   private final int descriptor;
   private final @Nullable FileStatus first;
-
-  LocalFile(int descriptor) {
-    this(descriptor, null);
-  }
+  private final boolean triesForLocks;
 
   /**
    * @param first its status, if it is known
+   * @param triesForLocks a lock that is in the way is not waited for but tried again: on a
+   *     filesystem in user space, whose servers have to be told when a process that waits is killed
    */
-  LocalFile(int descriptor, @Nullable FileStatus first) {
+  LocalFile(int descriptor, @Nullable FileStatus first, boolean triesForLocks) {
     this.descriptor = descriptor;
     this.first = first;
+    this.triesForLocks = triesForLocks;
   }
 
   @Override
@@ -149,7 +150,9 @@ final class LocalFile implements StoreFile {
   @Override
   public StoreFile reopen(int flags) throws ErrnoException {
     return new LocalFile(
-        Linux.reopen(descriptor, flags & ~(Flags.O_CREAT | Flags.O_EXCL | Flags.O_NOFOLLOW)));
+        Linux.reopen(descriptor, flags & ~(Flags.O_CREAT | Flags.O_EXCL | Flags.O_NOFOLLOW)),
+        null,
+        triesForLocks);
   }
 
   @Override
@@ -160,6 +163,10 @@ final class LocalFile implements StoreFile {
   @Override
   public void lock(LockType type, long start, long length) throws ErrnoException {
     if (tryLock(type, start, length)) {
+      return;
+    }
+    if (triesForLocks) {
+      lockByTrying(type, start, length);
       return;
     }
     try {
@@ -178,7 +185,8 @@ final class LocalFile implements StoreFile {
         !tryLock(type, start, length);
         pause = Math.min(LONGEST_PAUSE_MILLIS, pause * 2)) {
       try {
-        Thread.sleep(pause);
+        // Not in step with others that wait.
+        Thread.sleep(ThreadLocalRandom.current().nextInt(1, pause + 1));
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();
         throw new ErrnoException(Errno.EINTR);

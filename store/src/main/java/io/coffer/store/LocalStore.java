@@ -2,7 +2,6 @@ package io.coffer.store;
 
 import io.coffer.posix.Errno;
 import io.coffer.posix.ErrnoException;
-import io.coffer.posix.Flags;
 import java.io.ByteArrayOutputStream;
 import java.nio.file.Path;
 import java.util.HexFormat;
@@ -30,7 +29,7 @@ public final class LocalStore implements Store {
   public static LocalStore open(Path path) throws ErrnoException {
     byte[] name = bytes(path.toAbsolutePath());
     try {
-      return new LocalStore(path, LocalDirectory.open(Flags.AT_FDCWD, name, 0));
+      return new LocalStore(path, LocalDirectory.open(name));
     } catch (ErrnoException e) {
       throw new ErrnoException(e.errno(), path.toString());
     }

@@ -16,6 +16,7 @@ import io.coffer.posix.Errno;
 import io.coffer.posix.ErrnoException;
 import io.coffer.posix.FileStatus;
 import io.coffer.posix.Flags;
+import io.coffer.posix.Linux;
 import io.coffer.posix.SystemCall;
 import io.coffer.posix.Timestamp;
 import java.io.IOException;
@@ -31,6 +32,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Nested;
@@ -405,6 +407,34 @@ class LocalStoreTest {
       try (var three = root.openFile(name("f"), Flags.O_RDWR, 0)) {
         assertTrue(three.tryLock(LockType.EXCLUSIVE, 0, 0), "closing releases");
         assertTrue(three.tryFlock(LockType.EXCLUSIVE), "closing releases");
+      }
+    }
+
+    @Test
+    void aLockInTheWayIsWaitedFor() throws Exception {
+      byte[] path = directory.resolve("f").toString().getBytes(UTF_8);
+      for (boolean tries : new boolean[] {false, true}) {
+        int flags = Flags.O_RDWR | Flags.O_CREAT;
+        int descriptor = Linux.open(Flags.AT_FDCWD, path, flags, 0600);
+        try (var holder = root.openFile(name("f"), flags, 0600);
+            var waiter = new LocalFile(descriptor, null, tries)) {
+          assertTrue(holder.tryLock(LockType.EXCLUSIVE, 10, 1));
+          var waiting = new CompletableFuture<Boolean>();
+          Thread.ofPlatform()
+              .start(() -> {
+                try {
+                  waiter.lock(LockType.EXCLUSIVE, 0, 0);
+                  waiting.complete(true);
+                } catch (ErrnoException | RuntimeException e) {
+                  waiting.completeExceptionally(e);
+                }
+              });
+          Thread.sleep(50);
+          assertFalse(waiting.isDone());
+          assertTrue(holder.tryLock(LockType.UNLOCK, 10, 1));
+          assertTrue(waiting.get());
+          assertFalse(holder.tryLock(LockType.SHARED, 10, 1));
+        }
       }
     }
 
