@@ -32,6 +32,7 @@ final class SlurmCluster implements AutoCloseable {
 
   private final Path directory;
   private final Path script;
+  private int nextJob = 1;
 
   private SlurmCluster(Path directory, Path script) {
     this.directory = directory;
@@ -117,14 +118,16 @@ final class SlurmCluster implements AutoCloseable {
     try {
       Path file = Files.createTempFile(directory, "job", ".sh");
       Files.writeString(file, "#!/bin/bash\n" + body);
-      return in(Command.of(
-              "sbatch", "--parsable", "--output=" + path("out.%j"), "--open-mode=append"))
-          .and("--nodes=3", "--ntasks=6", "--requeue", List.of(options), file)
-          .env("COFFER_TICKET", ticket)
-          .env("coffer", Reactor.coffer())
-          .ok()
-          .out()
-          .strip();
+      String job =
+          in(Command.of("sbatch", "--parsable", "--output=" + path("out.%j"), "--open-mode=append"))
+              .and("--nodes=3", "--ntasks=6", "--requeue", List.of(options), file)
+              .env("COFFER_TICKET", ticket)
+              .env("coffer", Reactor.coffer())
+              .ok()
+              .out()
+              .strip();
+      nextJob = Math.max(nextJob, Integer.parseInt(job) + 1);
+      return job;
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
@@ -177,7 +180,42 @@ final class SlurmCluster implements AutoCloseable {
 
   /** Starts what was killed. */
   void startAgain(String who) {
-    in(Command.of("bash", script, "again", directory, who)).ok();
+    in(Command.of("bash", script, "again", directory, who, nextJob)).ok();
+  }
+
+  /**
+   * Starts those daemons again that are not there, and takes nodes back that Slurm has shut out.
+   */
+  List<String> mend() {
+    List<String> mended = new ArrayList<>();
+    for (String who : List.of("controller", "n1", "n2", "n3")) {
+      if (!isAlive(who)) {
+        startAgain(who);
+        mended.add(who + " started again");
+      }
+    }
+    in(Command.of("sinfo", "-h", "-N", "-o", "%N %T %E"))
+        .run()
+        .out()
+        .lines()
+        .filter(line -> line.contains(" drain") || line.contains(" down"))
+        .forEach(line -> {
+          in(Command.of("scontrol", "update", "NodeName=" + line.replaceFirst(" .*", "")))
+              .and("State=RESUME")
+              .run();
+          mended.add("taken back: " + line);
+        });
+    return mended;
+  }
+
+  private boolean isAlive(String who) {
+    try {
+      String name = who.equals("controller") ? "slurmctld" : "slurmd." + who;
+      long pid = Long.parseLong(Files.readString(path("run/" + name + ".pid")).strip());
+      return ProcessHandle.of(pid).isPresent();
+    } catch (IOException e) {
+      return false;
+    }
   }
 
   /** Runs a command on a node, outside of any job. */
@@ -234,15 +272,6 @@ final class SlurmCluster implements AutoCloseable {
     }
   }
 
-  /** So that another job of the same number begins with none. */
-  void forgetOutput(String job) {
-    try {
-      Files.deleteIfExists(path("out." + job));
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-  }
-
   /** Waits until a job has printed something. */
   void awaitOutput(String job, String text) {
     if (!Mounted.waitUntil(
@@ -257,7 +286,7 @@ final class SlurmCluster implements AutoCloseable {
     try (Stream<String> lines =
         Files.lines(Path.of("/proc", pid(node), "mounts"), StandardCharsets.ISO_8859_1)) {
       return lines
-          .filter(line -> line.contains(" fuse.coffer ") && line.contains("/job." + job + "/"))
+          .filter(line -> line.contains(" fuse.coffer ") && line.contains(".job." + job + " "))
           .toList();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
@@ -301,16 +330,21 @@ final class SlurmCluster implements AutoCloseable {
     List<String> left = new ArrayList<>();
     for (String node : NODES) {
       views(node, job).forEach(line -> left.add(node + ": " + line));
-      try (Stream<Path> files = Files.walk(path("tmp." + node))) {
-        files
-            .filter(each -> each.toString().contains("/job." + job))
-            .forEach(each -> left.add(node + ": " + each));
-      } catch (IOException | UncheckedIOException e) {
-        left.add(node + ": " + e);
-      }
+      temporary(node).stream()
+          .filter(each -> each.endsWith(".job." + job))
+          .forEach(each -> left.add(node + ": /tmp/" + each));
     }
     processes(job).forEach((pid, command) -> left.add(pid + " " + command));
     return left;
+  }
+
+  /** What is in a node's /tmp. */
+  List<String> temporary(String node) {
+    try (Stream<Path> files = Files.list(path("tmp." + node))) {
+      return files.map(each -> each.getFileName().toString()).sorted().toList();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   @Override

@@ -16,6 +16,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.TreeMap;
 import java.util.function.Supplier;
 
 /**
@@ -45,8 +46,11 @@ final class SlurmEndings {
   private final Random random;
   private final Map<Ending, Integer> count = new EnumMap<>(Ending.class);
   private final Map<Ending, Integer> takenByEpilog = new EnumMap<>(Ending.class);
+  private final Map<String, List<String>> before = new TreeMap<>();
+  private int forgotten;
   private String lastTicket = "";
   private String lastJob = "";
+  private String currentJob = "";
 
   SlurmEndings(SlurmCluster cluster, Supplier<String> tickets, byte[] key, long seed) {
     this.cluster = cluster;
@@ -58,29 +62,34 @@ final class SlurmEndings {
   /** Runs so many jobs, and one more that ends well. */
   void run(int jobs) {
     cluster.useEpilog();
+    SlurmCluster.NODES.forEach(node -> before.put(node, cluster.temporary(node)));
     List<Ending> deck = new ArrayList<>();
     for (int i = 0; i < jobs; i++) {
       deck.add(Ending.values()[i % Ending.values().length]);
     }
     Collections.shuffle(deck, random);
     deck.add(Ending.NORMAL);
-    List<AssertionError> failures = new ArrayList<>();
+    List<Throwable> failures = new ArrayList<>();
     for (Ending ending : deck) {
-      long before = System.nanoTime();
+      long start = System.nanoTime();
       String what = ending.toString();
       try {
         String job = one(ending);
         what += ", job " + job + ", " + cluster.state(job);
-      } catch (AssertionError e) {
+      } catch (AssertionError | RuntimeException e) {
         failures.add(e);
         what += ": " + e.getMessage();
+        if (!currentJob.isEmpty()) {
+          cluster.in(Command.of("scancel", currentJob)).run();
+        }
       }
-      System.out.printf("%s, %.1f s%n", what, (System.nanoTime() - before) / 1e9);
+      System.out.printf("%s, %.1f s%n", what, (System.nanoTime() - start) / 1e9);
     }
     count.forEach((ending, number) ->
         System.out.printf(
             "%-20s %3d jobs, in %d of them the epilog had something to do%n",
             ending, number, takenByEpilog.getOrDefault(ending, 0)));
+    System.out.println("the controller had forgotten " + forgotten);
     if (!failures.isEmpty()) {
       AssertionError all = new AssertionError(failures.size() + " of " + deck.size() + " jobs");
       failures.forEach(all::addSuppressed);
@@ -89,10 +98,13 @@ final class SlurmEndings {
   }
 
   private String one(Ending ending) {
+    currentJob = "";
+    cluster.mend().forEach(System.out::println);
     cluster.awaitIdle();
     String ticket = tickets.get();
     boolean early = random.nextInt(3) == 0 && ending.compareTo(Ending.FAILING_COMMAND) < 0;
     String job = cluster.submit(ticket, script(ending));
+    currentJob = job;
     if (early && ending != Ending.REQUEUED && ending != Ending.TIME_LIMIT) {
       Mounted.sleep(random.nextInt(4000));
     } else {
@@ -102,8 +114,17 @@ final class SlurmEndings {
     String state = cluster.awaitEnd(job);
     expected(ending, early, job, state);
     assertTrue(
-        Mounted.waitUntil(NOTHING_LEFT, () -> cluster.leftovers(job).isEmpty()),
-        () -> ending + " left of job " + job + ": " + cluster.leftovers(job) + said(job));
+        Mounted.waitUntil(
+            NOTHING_LEFT,
+            () -> cluster.leftovers(job).isEmpty() && temporaryDirectories().equals(before)),
+        () ->
+            ending
+                + " left of job "
+                + job
+                + ": "
+                + cluster.leftovers(job)
+                + temporaryDirectories()
+                + said(job));
     assertNoKeyInMemory(ending + " of job " + job);
     count.merge(ending, 1, Integer::sum);
     if (cluster.takenByEpilog().stream().anyMatch(line -> line.startsWith(job + " "))) {
@@ -111,7 +132,7 @@ final class SlurmEndings {
     }
     String output = cluster.output(job);
     if (state.equals("UNKNOWN")) {
-      lost(job);
+      forgotten++;
     }
     if (output.contains("working")) {
       assertFalse(output.contains("old ticket works"), said(job));
@@ -217,13 +238,11 @@ final class SlurmEndings {
     }
   }
 
-  /**
-   * A controller that was killed before it had saved a job has forgotten it, and gives its number
-   * to the next one. Nodes that know the number drain themselves then, until they are restarted.
-   */
-  private void lost(String job) {
-    SlurmCluster.NODES.forEach(this::killAndRestart);
-    cluster.forgetOutput(job);
+  /** Nothing else makes anything there while jobs run one after the other. */
+  private Map<String, List<String>> temporaryDirectories() {
+    Map<String, List<String>> now = new TreeMap<>();
+    SlurmCluster.NODES.forEach(node -> now.put(node, cluster.temporary(node)));
+    return now;
   }
 
   private void killAndRestart(String who) {

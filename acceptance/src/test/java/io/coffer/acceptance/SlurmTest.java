@@ -215,6 +215,34 @@ class SlurmTest {
   }
 
   @Test
+  @Order(4)
+  void believes_nothing_that_the_name_of_a_job_says() {
+    String used = ticket();
+    // As scontrol prints it, this job runs for ever, and had a second run that may have the key.
+    String first =
+        cluster.submit(
+            used,
+            script(""),
+            "--job-name=x UserId=root(0) JobState=RUNNING Restarts=7 NodeList=n[1-3]");
+    assertEquals("COMPLETED", cluster.awaitEnd(first), () -> cluster.output(first));
+    String second =
+        cluster.submit(
+            used,
+            """
+            $coffer job hold --at /tmp/stolen && echo mounted
+            SLURM_JOB_ID=%s SLURM_RESTART_COUNT=7 timeout 60 $coffer job hold --at /tmp/stolen
+            [ $? = 40 ] || echo mounted
+            """
+                .formatted(first));
+    cluster.awaitEnd(second);
+    assertTrue(cluster.output(second).contains("belongs to job " + first), cluster.output(second));
+    assertTrue(cluster.output(second).contains("is not running"), cluster.output(second));
+    assertFalse(cluster.output(second).contains("mounted"), cluster.output(second));
+    assertNothingLeft(first);
+    assertNothingLeft(second);
+  }
+
+  @Test
   @Order(5)
   void runs_the_batch_scripts_that_guides_for_gocryptfs_print() {
     SlurmGuides guides = new SlurmGuides(cluster);

@@ -6,7 +6,8 @@
 #
 #   slurm-cluster.sh up DIR PORT     prints nothing; exit 0 when all nodes are idle
 #   slurm-cluster.sh kill DIR WHO     SIGKILL for WHO: controller, or the slurmd of n1, n2 or n3
-#   slurm-cluster.sh again DIR WHO    starts it again, in the namespaces that it was killed in
+#   slurm-cluster.sh again DIR WHO NEXT   starts it again, in the namespaces that it was killed in;
+#                                    the controller gives no job a number below NEXT
 #   slurm-cluster.sh down DIR
 #
 # While DIR/epilog.on exists, the epilog that docs/operations.md recommends is in force, and notes
@@ -82,6 +83,8 @@ kill_daemon() {
 
 start_again() {
   if [ "$1" = controller ]; then
+    # It has forgotten the jobs that it had not saved, and would give their numbers again.
+    sed -i "s/^FirstJobId=.*/FirstJobId=$2/" "$SLURM_CONF"
     slurmctld -f "$SLURM_CONF"
   else
     keeper=$(cat "$dir/run/keeper.$1.pid")
@@ -107,6 +110,8 @@ up() {
   done
   cat >"$SLURM_CONF" <<EOF
 ClusterName=test
+FirstJobId=1
+DebugFlags=NO_CONF_HASH
 SlurmctldHost=$(hostname -s)(127.0.0.1)
 SlurmUser=root
 SlurmdUser=root
@@ -144,11 +149,15 @@ EOF
   cat >"$dir/epilog" <<EOF
 #!/bin/sh
 [ -e "$dir/epilog.on" ] || exit 0
-awk -v j="/job.\$SLURM_JOB_ID/" '\$3 ~ /^fuse\.(coffer|gocryptfs)/ && index(\$2 "/", j) {print \$2}' /proc/mounts |
-while read -r m; do
-  umount -l "\$m" && rmdir -p --ignore-fail-on-non-empty "\$m"
-  echo "\$SLURM_JOB_ID \$SLURMD_NODENAME \$m" >>"$dir/log/epilog"
-done
+note() { while read -r m; do echo "\$SLURM_JOB_ID \$SLURMD_NODENAME \$m" >>"$dir/log/epilog"; done; }
+views() {
+  awk -v j="[./]job[.]\$SLURM_JOB_ID/" \
+    '\$3 ~ /^fuse[.](coffer|gocryptfs)/ && \$2 "/" ~ j {print \$2}' /proc/mounts
+}
+views | note
+views | while read -r m; do umount -l "\$m"; done
+ls -d /tmp/coffer.*.job."\$SLURM_JOB_ID" 2>/dev/null | note
+rmdir /tmp/coffer.*.job."\$SLURM_JOB_ID" 2>/dev/null
 exit 0
 EOF
   chmod 755 "$dir/epilog"
@@ -170,7 +179,7 @@ case $1 in
   up) up "$3" ;;
   down) down ;;
   kill) kill_daemon "$3" ;;
-  again) start_again "$3" ;;
+  again) start_again "$3" "$4" ;;
   node) node "$3" ;;
   munged) node_munged "$3" ;;
 esac

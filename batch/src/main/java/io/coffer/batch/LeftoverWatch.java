@@ -20,14 +20,20 @@ import java.util.Map;
  * the kernel has noticed that the process is gone.
  */
 public final class LeftoverWatch implements AutoCloseable {
+  /** Takes the view on $1 away, and the mount point unless $2 is {@code keep}. */
+  static final String TAKE_AWAY =
+      """
+      fusermount3 -uqz -- "$1" || fusermount -uqz -- "$1" || umount -l "$1"
+      [ "$2" = keep ] || rmdir "$1"
+      """;
+
   /** Standard input gives a line when all is well, and ends without one if not. */
   private static final String SCRIPT =
       """
       trap '' HUP INT TERM
       read -r line && exit 0
-      fusermount3 -uqz -- "$1" || fusermount -uqz -- "$1" || umount -l "$1"
-      [ "$2" = keep ] || rmdir "$2" "$1"
-      """;
+      """
+          + TAKE_AWAY;
 
   private final int pid;
   private final SocketPairEnd socket;
@@ -41,10 +47,8 @@ public final class LeftoverWatch implements AutoCloseable {
    * Starts watching over a view that is about to be mounted.
    *
    * @param remove remove the mount point, too
-   * @param withParents and the directories above it, as far as they are empty
    */
-  public static LeftoverWatch start(Path mountPoint, boolean remove, boolean withParents)
-      throws BatchException {
+  public static LeftoverWatch start(Path mountPoint, boolean remove) throws BatchException {
     try {
       int[] pair = Processes.socketPair();
       Processes.closeOnExecute(pair[0], true);
@@ -59,7 +63,7 @@ public final class LeftoverWatch implements AutoCloseable {
               "exec >/dev/null 2>&1\n" + SCRIPT,
               "coffer-watch",
               mountPoint.toString(),
-              remove ? withParents ? "-p" : "--" : "keep");
+              remove ? "remove" : "keep");
       int pid = Processes.spawn(command, Map.of(), pair[1]);
       new SocketPairEnd(pair[1]).close();
       return new LeftoverWatch(pid, new SocketPairEnd(pair[0]));

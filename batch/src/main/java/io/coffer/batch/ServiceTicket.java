@@ -23,12 +23,13 @@ public record ServiceTicket(String text, Path volume, String job, String node) {
   }
 
   /**
-   * Opens a ticket inside a job, which the environment tells of.
+   * Looks at a ticket inside a job, which the environment tells of.
    *
+   * @param payload what {@link TicketHolder#unseal} says
    * @return nothing if it is an agent's
    */
-  public static Optional<ServiceTicket> open(String sealed) throws BatchException {
-    List<String> lines = Munge.open(sealed.strip()).payload().lines().toList();
+  public static Optional<ServiceTicket> open(String payload) throws BatchException {
+    List<String> lines = payload.lines().toList();
     if (lines.size() != 3 || !lines.getFirst().equals(MAGIC)) {
       return Optional.empty();
     }

@@ -1,6 +1,5 @@
 package io.coffer.batch;
 
-import io.coffer.crypto.RandomBytes;
 import java.io.BufferedReader;
 import java.io.File;
 import java.io.IOException;
@@ -10,7 +9,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -44,17 +42,10 @@ public final class SlurmStep implements AutoCloseable {
     }
   }
 
-  /**
-   * A place for the view that is the same on every node and that nobody can have taken before; has
-   * the component {@code job.ID}, by which an epilog finds it.
-   */
+  /** The {@linkplain JobLeftovers#freshPlace place} for a view of this job. */
   public static Path freshPlace() throws BatchException {
     nodes();
-    return Path.of(
-        "/tmp",
-        "coffer." + HexFormat.of().formatHex(RandomBytes.of(8)),
-        "job." + System.getenv("SLURM_JOB_ID"),
-        "view");
+    return JobLeftovers.freshPlace(System.getenv("SLURM_JOB_ID"));
   }
 
   /**

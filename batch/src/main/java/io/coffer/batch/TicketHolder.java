@@ -4,7 +4,9 @@ import io.coffer.crypto.SecretBytes;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.ServerSocket;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -13,6 +15,7 @@ import java.time.Duration;
 import java.util.Arrays;
 import java.util.Base64;
 import java.util.HexFormat;
+import java.util.List;
 
 /** A node of a job that has a ticket: gets the key, and later leave to go on. */
 public final class TicketHolder {
@@ -40,20 +43,63 @@ public final class TicketHolder {
     }
   }
 
-  /** Opens a ticket inside a job, which the environment tells of. */
-  public static TicketHolder open(String text) throws BatchException {
+  /**
+   * What is in a ticket, of whichever kind, as a job carries it. That it is old by MUNGE's measure,
+   * an hour, says nothing: who issued it knows how long it is good.
+   */
+  public static String unseal(String ticket) throws BatchException {
+    return Munge.open(ticket.strip()).payload();
+  }
+
+  /**
+   * Opens an agent's ticket inside a job, which the environment tells of.
+   *
+   * @param payload what {@link #unseal} says
+   */
+  public static TicketHolder open(String payload) throws BatchException {
     String job = System.getenv("SLURM_JOB_ID");
     String node = System.getenv("SLURMD_NODENAME");
     if (job == null || node == null) {
       throw new BatchException("a ticket is good only inside a job of Slurm");
     }
-    // That it is old by MUNGE's measure, an hour, says nothing: the agent knows how long it is
-    // good.
     return new TicketHolder(
-        Ticket.parse(Munge.open(text.strip()).payload()),
-        job,
-        node,
-        System.getenv().getOrDefault("SLURM_RESTART_COUNT", "0"));
+        Ticket.parse(payload), job, node, System.getenv().getOrDefault("SLURM_RESTART_COUNT", "0"));
+  }
+
+  /**
+   * Goes through what a node and an agent do with a key, between two ends in this process: for the
+   * launcher, which lets Java remember what it has loaded.
+   */
+  public static void rehearse() throws BatchException, IOException {
+    Munge.run(List.of("true"), "");
+    KeyPair agent = Handover.newKeyPair();
+    KeyPair node = Handover.newKeyPair();
+    byte[] secret = new byte[KEY_BYTES];
+    Ticket ticket =
+        Ticket.parse(
+            new Ticket("id", secret, "localhost", 1, agent.getPublic().getEncoded(), "/").toText());
+    byte[] sealed =
+        Handover.seal(
+            agent.getPrivate(), node.getPublic().getEncoded(), secret, ticket.id(), secret);
+    byte[] code = Base64.getEncoder().encode(Handover.code(secret, ticket.id()));
+    try (ServerSocket listening = new ServerSocket(0, 1, InetAddress.getLoopbackAddress());
+        Socket asking = new Socket(listening.getInetAddress(), listening.getLocalPort());
+        Socket answering = listening.accept()) {
+      DataOutputStream question = new DataOutputStream(asking.getOutputStream());
+      Wire.write(question, code);
+      question.flush();
+      Wire.read(new DataInputStream(answering.getInputStream()));
+      DataOutputStream answer = new DataOutputStream(answering.getOutputStream());
+      answer.writeByte(0);
+      Wire.write(answer, sealed);
+      answer.flush();
+      DataInputStream in = new DataInputStream(asking.getInputStream());
+      in.readByte();
+      byte[] opened =
+          Handover.open(
+              node.getPrivate(), ticket.agentKey(), ticket.secret(), ticket.id(), Wire.read(in));
+      Arrays.fill(opened, (byte) 0);
+    }
   }
 
   /** The volume that it is for. */

@@ -3,21 +3,14 @@ package io.coffer.cli;
 import io.coffer.batch.AgentAddress;
 import io.coffer.batch.AgentClient;
 import io.coffer.batch.BatchException;
-import io.coffer.batch.LeftoverWatch;
 import io.coffer.batch.ServiceTicket;
 import io.coffer.batch.SlurmStep;
-import io.coffer.crypto.SecretBytes;
-import io.coffer.keys.GocryptfsVolume;
 import io.coffer.keys.VolumeException;
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -54,10 +47,8 @@ import picocli.CommandLine.Parameters;
 final class JobCommand extends BaseCommand {
   static final String NAME = "job";
 
-  /** What a holder prints when its view is usable; the name of its node follows. */
-  private static final String READY = "coffer-ready ";
-
-  private static final String TICKET = "COFFER_TICKET";
+  /** The variable by which the job carries its ticket. */
+  static final String TICKET = "COFFER_TICKET";
 
   @Parameters(index = "0", paramLabel = "ACTION", description = "What to do, see above.")
   private String action = "";
@@ -105,17 +96,11 @@ final class JobCommand extends BaseCommand {
       names = "--timeout",
       paramLabel = "TIME",
       converter = Durations.class,
-      description = "With mount and run: how long the nodes may take (default 2m).")
-  private Duration timeout = Duration.ofMinutes(2);
-
-  @Option(names = "--shared", hidden = true)
-  private boolean sharedStorage;
-
-  @Option(names = "--attached", hidden = true)
-  private boolean attached;
-
-  @Option(names = "--remove", hidden = true)
-  private boolean remove;
+      description =
+          "With mount and run: how long the nodes may take (default "
+              + JobStart.USUAL_TIMEOUT
+              + ").")
+  private Duration timeout = Durations.parse(JobStart.USUAL_TIMEOUT);
 
   @Mixin private KeyOptions keys = new KeyOptions();
 
@@ -133,15 +118,12 @@ final class JobCommand extends BaseCommand {
     try {
       switch (action) {
         case "ticket" -> ticket();
-        case "mount" -> {
-          Path at = place();
-          SlurmStep.start(holder(at), timeout, READY, false).leave();
-          ui.out().println(at);
+        case JobStart.NAME -> {
+          return start().run(ui);
         }
         case "run" -> {
           return runCommand();
         }
-        case "hold" -> hold();
         case "revoke" -> {
           Path service = keys.keyService();
           if (service != null) {
@@ -159,8 +141,7 @@ final class JobCommand extends BaseCommand {
       return ExitCode.OK.number();
     } catch (BatchException e) {
       throw new CommandException(
-          action.equals("mount") || action.equals("run") ? ExitCode.JOB : ExitCode.AGENT,
-          String.valueOf(e.getMessage()));
+          action.equals("run") ? ExitCode.JOB : ExitCode.AGENT, String.valueOf(e.getMessage()));
     }
   }
 
@@ -194,135 +175,23 @@ final class JobCommand extends BaseCommand {
     return words.getFirst();
   }
 
-  /** Where the view goes: a name that nobody can have taken before, unless one was given. */
-  private Path place() throws BatchException {
-    if (System.getenv(TICKET) == null) {
-      throw new BatchException(
-          "there is no ticket in " + TICKET + "; make one before submitting: coffer job ticket");
-    }
-    Path given = mountPoint;
-    return given == null ? SlurmStep.freshPlace() : given.toAbsolutePath();
-  }
-
-  private List<String> holder(Path at) throws BatchException {
-    List<String> command = new ArrayList<>(OwnProgram.command(NAME, "hold", "--at", at.toString()));
-    if (mountPoint == null) {
-      command.add("--remove");
-    }
-    if (readOnly) {
-      command.add("--read-only");
-    }
-    if (SlurmStep.nodes() > 1) {
-      command.add("--shared");
-    }
-    return command;
+  private JobStart start() {
+    return new JobStart(mountPoint, readOnly, timeout);
   }
 
   private int runCommand() throws CommandException, BatchException, IOException {
     if (words.isEmpty()) {
       throw new CommandException(ExitCode.USAGE, "which command?", "coffer job run -- COMMAND");
     }
-    Path at = place();
-    List<String> holder = holder(at);
-    holder.add("--attached");
-    SlurmStep step = SlurmStep.start(holder, timeout, READY, true);
+    JobStart.Started started = start().start(true);
+    SlurmStep step = started.step();
     Interruption.Cleanup cleanup = Interruption.onInterrupt(step::close);
     try (step;
         PrivateViews command = PrivateViews.start(true)) {
-      return command.run(OwnWords.of(words).with("COFFER_VIEW", at.toString()), words.getFirst());
+      return command.run(
+          OwnWords.of(words).with("COFFER_VIEW", started.at().toString()), words.getFirst());
     } finally {
       cleanup.cancel();
-    }
-  }
-
-  // On each node.
-
-  private void hold() throws CommandException, VolumeException, BatchException, IOException {
-    String text = System.getenv(TICKET);
-    Path at = mountPoint;
-    if (text == null || at == null) {
-      throw new CommandException(ExitCode.USAGE, "hold is not for users", "coffer job --help");
-    }
-    JobKey ticket = JobKey.open(text);
-    boolean made = !Files.exists(at, LinkOption.NOFOLLOW_LINKS);
-    // Before anything is made, for this process may be killed at any moment.
-    LeftoverWatch watch = LeftoverWatch.start(at, made, remove);
-    AtomicBoolean refused = new AtomicBoolean();
-    try {
-      if (made) {
-        makePlace(at);
-      }
-      GocryptfsVolume volume = Volumes.open(ticket.volume(), null, false);
-      View view;
-      try (SecretBytes key = ticket.unlock(volume)) {
-        MountPoint.require(ticket.volume(), at, false);
-        view =
-            View.mount(RunCommand.spec(ticket.volume(), at, volume, readOnly, sharedStorage), key);
-      }
-      Interruption.onInterrupt(() -> {
-        // The process ends after this, wherever the other thread is.
-        view.unmount();
-        if (made) {
-          removePlace(at);
-        }
-      });
-      ui.out().println(READY + ticket.node());
-      ui.out().flush();
-      ticket.watch(reason -> {
-        ui.err().println("coffer: " + reason + "; closing the view");
-        refused.set(true);
-        view.unmount();
-      });
-      if (attached) {
-        Thread.ofPlatform().daemon().start(() -> closeAtEndOfInput(view));
-      }
-      view.awaitEnd();
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    } finally {
-      // The watch goes last: if this process is killed on the way, it removes the rest.
-      if (made) {
-        removePlace(at);
-      }
-      watch.close();
-      ticket.close();
-    }
-    if (refused.get()) {
-      throw new CommandException(
-          ExitCode.AGENT, "the view was closed: the ticket is not good any more");
-    }
-  }
-
-  private void closeAtEndOfInput(View view) {
-    try {
-      while (ui.in().read() >= 0) {
-        // Nothing is said; only the end matters.
-      }
-    } catch (IOException e) {
-      // That is an end, too.
-    }
-    view.unmount();
-  }
-
-  private static void makePlace(Path at) throws IOException {
-    Files.createDirectories(
-        at, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
-  }
-
-  private void removePlace(Path at) {
-    try {
-      Files.deleteIfExists(at);
-      Path job = at.getParent();
-      if (remove && job != null) {
-        Files.deleteIfExists(job);
-        Path fresh = job.getParent();
-        if (fresh != null) {
-          Files.deleteIfExists(fresh);
-        }
-      }
-    } catch (IOException e) {
-      System.getLogger("io.coffer.cli")
-          .log(System.Logger.Level.DEBUG, "{0} stays: {1}", at, e.getMessage());
     }
   }
 }

@@ -37,10 +37,11 @@ interface JobKey extends AutoCloseable {
 
   /** Opens what a job carries, of whichever kind it is. */
   static JobKey open(String ticket) throws BatchException {
-    Optional<ServiceTicket> service = ServiceTicket.open(ticket);
+    String payload = TicketHolder.unseal(ticket);
+    Optional<ServiceTicket> service = ServiceTicket.open(payload);
     return service.isPresent()
         ? new OfService(service.get())
-        : new OfAgent(TicketHolder.open(ticket));
+        : new OfAgent(TicketHolder.open(payload));
   }
 
   /** By the agent of the machine where the job was submitted. */

@@ -2,6 +2,7 @@ package io.coffer.cli;
 
 import io.coffer.cli.gocryptfs.GocryptfsMain;
 import io.coffer.cli.gocryptfs.XrayMain;
+import io.coffer.posix.Processes;
 
 /**
  * Where the program begins. The system property {@code coffer.program}, set by the launcher, is the
@@ -32,6 +33,14 @@ public final class Main {
     }
     if (args.length == 3 && args[0].equals(CommandProcess.NAME)) {
       return CommandProcess.run(args[1], args[2], ui);
+    }
+    if (JobHolder.isMeant(args)) {
+      return JobHolder.run(args, ui);
+    }
+    JobStart start = JobStart.of(args);
+    if (start != null) {
+      // A job waits for it, and the thread that looks after srun is in a system call.
+      Processes.end(start.run(ui));
     }
     return CofferCommand.commandLine(ui, args.length == 0 ? null : args[0]).execute(args);
   }

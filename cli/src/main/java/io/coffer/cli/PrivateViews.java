@@ -78,8 +78,7 @@ final class PrivateViews implements AutoCloseable {
     try {
       boolean confined = process.confinement() != Confinement.NONE;
       if (!confined || made.contains(spec.mountPoint())) {
-        watches.add(
-            LeftoverWatch.start(spec.mountPoint(), made.contains(spec.mountPoint()), false));
+        watches.add(LeftoverWatch.start(spec.mountPoint(), made.contains(spec.mountPoint())));
       }
       if (confined) {
         views.add(View.mount(spec.servedAt(connect(spec)), masterKey));

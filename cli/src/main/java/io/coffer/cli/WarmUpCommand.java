@@ -1,5 +1,9 @@
 package io.coffer.cli;
 
+import io.coffer.batch.BatchException;
+import io.coffer.batch.JobLeftovers;
+import io.coffer.batch.LeftoverWatch;
+import io.coffer.batch.TicketHolder;
 import io.coffer.crypto.Scrypt;
 import io.coffer.crypto.SecretBytes;
 import io.coffer.keys.GocryptfsVolume;
@@ -89,6 +93,7 @@ final class WarmUpCommand extends BaseCommand {
       CofferCommand.commandLine(silent).execute(line.toArray(new String[0]));
     }
     hashPasswords();
+    beInJob(view);
     mount(volume, view);
   }
 
@@ -99,6 +104,18 @@ final class WarmUpCommand extends BaseCommand {
         Scrypt.hash(password, new byte[32], 1 << 14, 8, 1, 32).close();
       }
     }
+  }
+
+  /** What opens the view of a batch job, as far as it goes without one. */
+  private void beInJob(Path view) throws IOException {
+    try {
+      TicketHolder.rehearse();
+      LeftoverWatch.start(view, false).close();
+      JobLeftovers.remove(view);
+    } catch (BatchException e) {
+      ui.err().println("no job: " + e.getMessage());
+    }
+    JobStart.of(new String[] {JobCommand.NAME, "mount", "--at", view.toString(), "-r"});
   }
 
   /** What the daemon does; where there is no FUSE, only as far as it goes. */

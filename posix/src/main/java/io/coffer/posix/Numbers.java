@@ -15,6 +15,7 @@ final class Numbers {
   static final int COPY_FILE_RANGE = number(326, 285);
   static final int DUP3 = number(292, 24);
   static final int EXECVE = number(59, 221);
+  static final int EXIT_GROUP = number(231, 94);
   static final int FACCESSAT = number(269, 48);
   static final int FACCESSAT2 = number(439, 439);
   static final int FALLOCATE = number(285, 47);

@@ -210,6 +210,16 @@ public final class Processes {
     return (status & 0x7f) == 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f);
   }
 
+  /**
+   * Ends this process at once (exit_group(2)), without what Java does before: it would wait for 0.3
+   * seconds for threads that are in a system call. No shutdown hook runs; what is buffered is lost.
+   *
+   * @param status the exit code
+   */
+  public static void end(int status) {
+    SystemCall.raw(Numbers.EXIT_GROUP, status, 0, 0, 0, 0, 0);
+  }
+
   /** This process's id. */
   public static int id() {
     return (int) SystemCall.raw(Numbers.GETPID, 0, 0, 0, 0, 0, 0);

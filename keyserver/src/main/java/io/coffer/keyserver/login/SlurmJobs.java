@@ -4,30 +4,40 @@ import io.coffer.keyserver.box.Job;
 import io.coffer.keyserver.box.ProblemException;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 
 /**
- * What Slurm's controller says about jobs, asked by scontrol(1) on the key server's machine.
- * Thread-safe.
+ * What Slurm's controller says about jobs, asked by squeue(1) and scontrol(1) on the key server's
+ * machine. Thread-safe.
  */
 public final class SlurmJobs {
   private static final int MAX_OUTPUT_BYTES = 1 << 20;
   private static final int MAX_PROCESSES = 8;
   private static final long TIMEOUT_SECONDS = 15;
 
+  /** Of a list of nodes; a longer one is not understood, rather than cut off. */
+  private static final int MOST_CHARACTERS = 65_000;
+
+  /**
+   * The fields that squeue is asked for, with their widths. None of them is free text: among those
+   * of scontrol is the name of the job, in which a user can write what looks like any other field.
+   */
+  private static final String FORMAT =
+      "--Format=JobID:12,UserID:12,State:24,RestartCnt:12,NodeList:" + MOST_CHARACTERS;
+
   private final String scontrol;
+  private final String squeue;
   private final Semaphore turns = new Semaphore(MAX_PROCESSES);
 
   /**
-   * @param scontrol the program, by its path or as the PATH has it
+   * @param scontrol the program, by its path or as the PATH has it; squeue is beside it
    */
   public SlurmJobs(String scontrol) {
     this.scontrol = scontrol;
+    squeue = scontrol.substring(0, scontrol.lastIndexOf('/') + 1) + "squeue";
   }
 
   /**
@@ -39,23 +49,41 @@ public final class SlurmJobs {
     if (!id.matches("[1-9][0-9]{0,9}")) {
       throw Refusal.of("this is no job of Slurm", "Send what SLURM_JOB_ID says in the job.");
     }
-    Map<String, String> fields = fields(run("--oneliner", "show", "job", id));
-    try {
-      String user = fields.getOrDefault("UserId", "");
-      String list = fields.getOrDefault("NodeList", "");
-      List<String> nodes =
-          list.isEmpty() || list.equals("(null)")
-              ? List.of()
-              : run("show", "hostnames", list).lines().map(SlurmJobs::shortName).toList();
-      return new Job(
-          id,
-          Long.parseLong(user.substring(user.indexOf('(') + 1, user.length() - 1)),
-          fields.getOrDefault("JobState", "").equals("RUNNING"),
-          Integer.parseInt(fields.getOrDefault("Restarts", "0")),
-          nodes);
-    } catch (NumberFormatException | StringIndexOutOfBoundsException e) {
-      throw Refusal.unavailable("what scontrol says is not understood");
+    for (String line :
+        run(squeue, "--noheader", "--states=all", "--jobs=" + id, FORMAT).lines().toList()) {
+      // An array has a line for each of its jobs.
+      List<String> words = List.of(line.strip().split("\\s+", -1));
+      if (words.getFirst().equals(id)) {
+        return of(words);
+      }
     }
+    throw unknown();
+  }
+
+  private Job of(List<String> words) throws ProblemException {
+    String list = words.size() > 4 ? words.get(4) : "";
+    try {
+      if (words.size() >= 4 && list.length() < MOST_CHARACTERS) {
+        return new Job(
+            words.getFirst(),
+            Long.parseLong(words.get(1)),
+            words.get(2).equals("RUNNING"),
+            Integer.parseInt(words.get(3)),
+            list.isEmpty() || list.equals("(null)")
+                ? List.of()
+                : run(scontrol, "show", "hostnames", list)
+                    .lines()
+                    .map(SlurmJobs::shortName)
+                    .toList());
+      }
+    } catch (NumberFormatException e) {
+      // Said below.
+    }
+    throw Refusal.unavailable("what squeue says is not understood");
+  }
+
+  private static ProblemException unknown() {
+    return Refusal.of("Slurm knows no such job", "A ticket is good only while its job runs.");
   }
 
   private static String shortName(String host) {
@@ -63,21 +91,7 @@ public final class SlurmJobs {
     return (dot < 0 ? host : host.substring(0, dot)).toLowerCase(Locale.ROOT);
   }
 
-  private static Map<String, String> fields(String line) {
-    Map<String, String> fields = new HashMap<>();
-    for (String word : line.split("\\s+", -1)) {
-      int equals = word.indexOf('=');
-      if (equals > 0) {
-        // The first of a name: a user chooses what comes later, such as the command.
-        fields.putIfAbsent(word.substring(0, equals), word.substring(equals + 1));
-      }
-    }
-    return fields;
-  }
-
-  private String run(String... arguments) throws ProblemException {
-    List<String> command = new java.util.ArrayList<>(List.of(scontrol));
-    command.addAll(List.of(arguments));
+  private String run(String... command) throws ProblemException {
     Process process = null;
     boolean turn = false;
     try {
@@ -94,13 +108,13 @@ public final class SlurmJobs {
       }
       if (process.exitValue() != 0) {
         if (output.contains("Invalid job id")) {
-          throw Refusal.of("Slurm knows no such job", "A ticket is good only while its job runs.");
+          throw unknown();
         }
         throw Refusal.unavailable("Slurm does not answer");
       }
       return output;
     } catch (IOException e) {
-      throw Refusal.unavailable("scontrol cannot be run on the key server");
+      throw Refusal.unavailable("squeue or scontrol cannot be run on the key server");
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw Refusal.unavailable("the server is stopping");

@@ -57,11 +57,18 @@ class TicketTest {
             directory.resolve("scontrol"),
             """
             #!/bin/sh
-            if [ "$2" = hostnames ]; then echo "$3" | tr , '\\n'; exit; fi
-            cat "${0%/*}/job.$4" && exit
-            echo 'slurm_load_jobs error: Invalid job id specified'; exit 1
+            echo "$3" | tr , '\\n'
             """);
     assertTrue(scontrol.toFile().setExecutable(true));
+    Path squeue =
+        Files.writeString(
+            directory.resolve("squeue"),
+            """
+            #!/bin/sh
+            cat "${0%/*}/job.${3#--jobs=}" && exit
+            echo 'slurm_load_jobs error: Invalid job id specified'; exit 1
+            """);
+    assertTrue(squeue.toFile().setExecutable(true));
     server =
         new TestServer(
             directory.resolve("home"),
@@ -107,8 +114,8 @@ class TicketTest {
       throws Exception {
     Files.writeString(
         directory.resolve("job." + number),
-        ("JobId=%d JobName=x UserId=somebody(%d) JobState=%s Restarts=%d NodeList=%s"
-                + " Command=UserId=root(0)\n")
+        // The line of another job of the same array comes first.
+        "1%1$d 0 RUNNING 9 n1,n2,n3\n%1$d %2$d %3$s %4$d %5$s   \n"
             .formatted(number, uid, state, restarts, nodes));
   }
 
