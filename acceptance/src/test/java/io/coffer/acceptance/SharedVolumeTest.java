@@ -258,6 +258,77 @@ class SharedVolumeTest {
     }
 
     @Test
+    void gets_and_loses_keys_and_gives_up_backups_meanwhile() throws Exception {
+      Volume trees = Volume.in(area, "trees");
+      trees.initFscrypt();
+      List<Path> views = new ArrayList<>();
+      for (String each : List.of("t1", "t2")) {
+        Path view = area.directory(each);
+        Command command = Command.coffer("mount", "--foreground", "--shared", trees.stored(), view);
+        area.own(Mounted.start(command, view));
+        unlock(trees, view);
+        views.add(view);
+      }
+      Path busy = views.getFirst().resolve("busy");
+      Path quiet = views.getFirst().resolve("quiet");
+      byte[] bytes = OnSubject.random(3 * BLOCK + 5, 1);
+      for (Path each : List.of(busy, quiet)) {
+        Files.createDirectory(each);
+        Command.coffer("policy", "set", each).ok();
+        Files.createDirectory(each.resolve("dir"));
+      }
+      Files.write(busy.resolve("common"), new byte[64 * BLOCK]);
+      Files.write(quiet.resolve("file" + "s".repeat(200)), bytes);
+      Path otherPassword = area.file("other.password", "another\n");
+      Path otherBusy = views.getLast().resolve("busy");
+      try (Load load = new Load()) {
+        load.add(1, random -> write(busy, 0, random));
+        load.add(2, random -> write(otherBusy, 1, random));
+        for (int i = 0; i < 2; i++) {
+          protector(trees, "add", otherPassword, "--name", "other" + i, trees.stored());
+          unlock(new Volume(trees.stored(), views.getLast(), otherPassword), views.getLast());
+          Command.coffer("protector", "remove", "--password-file", trees.password())
+              .and(views.getFirst(), "other" + i)
+              .ok();
+          Path archive = area.path().resolve("quiet" + i + ".tar");
+          Command.coffer("export", quiet, archive).ok();
+          Command.coffer("import", "--name", "back" + i, archive, views.getLast()).ok();
+          Path back = views.getFirst().resolve("back" + i);
+          assertArrayEquals(bytes, Files.readAllBytes(back.resolve("file" + "s".repeat(200))));
+        }
+        Outcome check = trees.check(COFFER);
+        assertEquals(0, check.exit(), check::toString);
+        assertTrue(load.stop() > 10, "there was no load");
+      }
+      // One node gives up the key while the other one writes, and gets it back.
+      try (Load load = new Load()) {
+        load.add(3, random -> write(otherBusy, 1, random));
+        for (int i = 0; i < 5; i++) {
+          Command.coffer("lock", busy).ok();
+          assertTrue(Files.notExists(busy.resolve("common")));
+          unlock(trees, views.getFirst());
+          assertEquals(64 * BLOCK, Files.size(busy.resolve("common")));
+        }
+        assertTrue(load.stop() > 10, "there was no load");
+      }
+      for (byte each : Files.readAllBytes(busy.resolve("common"))) {
+        assertTrue(each == 0 || each == 'a' || each == 'b', "a byte that nobody wrote: " + each);
+      }
+    }
+
+    private static void unlock(Volume trees, Path view) {
+      Command.coffer("unlock", "--password-file", trees.password(), view).ok();
+    }
+
+    private static void protector(
+        Volume trees, String action, Path newPassword, Object... arguments) {
+      Command.coffer("protector", action, "--password-file", trees.password())
+          .and("--new-password-file", newPassword)
+          .and(arguments)
+          .ok();
+    }
+
+    @Test
     void is_not_repaired_meanwhile() {
       Mounted a = mount("a", "--shared");
       Command.coffer("check", "--repair", "--password-file", volume.password(), volume.stored())
@@ -429,6 +500,93 @@ class SharedVolumeTest {
       strided(views.get((node + 1) % 4), node, record, count, "--verify_only=1").ok();
     }
     assertEquals(0, volume.check(COFFER).exit());
+  }
+
+  /**
+   * What mdtest does: files of a node are made by it, looked at by the next, removed by a third.
+   */
+  @Test
+  @DisplayName("agrees on names, sizes and contents that four nodes make and remove side by side")
+  void names_of_many_nodes() throws Exception {
+    int nodes = 4;
+    int files = 60;
+    List<Path> views = new ArrayList<>();
+    for (int node = 0; node < nodes; node++) {
+      views.add(mount("n" + node, "--shared").view());
+    }
+    Path common = Files.createDirectory(views.getFirst().resolve("common"));
+    String names = common.getFileName() + "/";
+    phase(
+        views,
+        (node, view) -> {
+          Path own = Files.createDirectories(view.resolve("own" + node).resolve("deep/er"));
+          for (int i = 0; i < files; i++) {
+            String name = "file." + node + "." + i + (i % 7 == 0 ? ".long".repeat(45) : "");
+            Files.writeString(view.resolve(names + name), name);
+            Files.createDirectory(own.resolve("dir." + i));
+          }
+        });
+    phase(
+        views,
+        (node, view) -> {
+          int other = (node + 1) % nodes;
+          List<Path> seen = entries(view.resolve(names));
+          assertEquals(nodes * files, seen.size());
+          for (Path each : seen) {
+            String name = each.getFileName().toString();
+            if (name.startsWith("file." + other + ".")) {
+              assertEquals(name.length(), Files.size(each));
+              assertEquals(name, Files.readString(each));
+            }
+          }
+          assertEquals(files, entries(view.resolve("own" + other + "/deep/er")).size());
+        });
+    phase(
+        views,
+        (node, view) -> {
+          int other = (node + 2) % nodes;
+          for (Path each : entries(view.resolve(names))) {
+            if (each.getFileName().toString().startsWith("file." + other + ".")) {
+              Files.delete(each);
+            }
+          }
+          Command.of("rm", "-r", view.resolve("own" + other)).ok();
+        });
+    for (Path view : views) {
+      assertEquals(
+          List.of("common"),
+          entries(view).stream().map(each -> each.getFileName().toString()).toList());
+      assertEquals(List.of(), entries(view.resolve(names)));
+    }
+    assertEquals(0, volume.check(COFFER).exit());
+  }
+
+  private static List<Path> entries(Path directory) throws IOException {
+    try (var all = Files.list(directory)) {
+      return all.toList();
+    }
+  }
+
+  private interface OnNode {
+    void run(int node, Path view) throws IOException;
+  }
+
+  /** All nodes at once; ends when the last has. */
+  private static void phase(List<Path> views, OnNode work) throws Exception {
+    try (ExecutorService threads = Executors.newCachedThreadPool()) {
+      List<Future<?>> running = new ArrayList<>();
+      for (int i = 0; i < views.size(); i++) {
+        int node = i;
+        running.add(
+            threads.submit(() -> {
+              work.run(node, views.get(node));
+              return null;
+            }));
+      }
+      for (Future<?> each : running) {
+        each.get();
+      }
+    }
   }
 
   private static Command strided(Path view, int node, int record, int count, String option) {
