@@ -51,6 +51,15 @@ final class LibCrypto {
     static final MethodHandle CONTROL = link("EVP_CIPHER_CTX_ctrl");
   }
 
+  private static final class Signing {
+    static final MethodHandle LOAD = link("EVP_PKEY_new_raw_private_key");
+    static final MethodHandle FREE = link("EVP_PKEY_free");
+    static final MethodHandle NEW_CONTEXT = link("EVP_MD_CTX_new");
+    static final MethodHandle FREE_CONTEXT = link("EVP_MD_CTX_free");
+    static final MethodHandle INIT = link("EVP_DigestSignInit");
+    static final MethodHandle SIGN = link("EVP_DigestSign");
+  }
+
   private LibCrypto() {}
 
   /** Is there a library with all that is needed? */
@@ -121,6 +130,47 @@ final class LibCrypto {
 
   static boolean control(long context, int command, int number, long pointer) {
     return isOne(call(Evp.CONTROL, context, command, number, pointer, 0, 0));
+  }
+
+  /**
+   * A private key in its raw form, to be freed with {@link #freePrivateKey}.
+   *
+   * @param type {@code EVP_PKEY_ED25519}, say
+   * @return 0 if the library does not take it
+   */
+  static long loadPrivateKey(int type, MemorySegment key) {
+    return call(Signing.LOAD, type, 0, key.address(), key.byteSize(), 0, 0);
+  }
+
+  /** Wipes and frees a key. */
+  static void freePrivateKey(long key) {
+    call(Signing.FREE, key, 0, 0, 0, 0, 0);
+  }
+
+  /**
+   * Signs a message whole, with the digest that the kind of key has of its own.
+   *
+   * @return false if the library refuses, or the signature has another length
+   */
+  static boolean sign(long key, MemorySegment message, MemorySegment signature) {
+    long context = call(Signing.NEW_CONTEXT, 0, 0, 0, 0, 0, 0);
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment length = arena.allocateFrom(ValueLayout.JAVA_LONG, signature.byteSize());
+      return context != 0
+          && isOne(call(Signing.INIT, context, 0, 0, 0, key, 0))
+          && isOne(
+              call(
+                  Signing.SIGN,
+                  context,
+                  signature.address(),
+                  length.address(),
+                  message.address(),
+                  message.byteSize(),
+                  0))
+          && length.get(ValueLayout.JAVA_LONG, 0) == signature.byteSize();
+    } finally {
+      call(Signing.FREE_CONTEXT, context, 0, 0, 0, 0, 0);
+    }
   }
 
   /**

@@ -1,5 +1,7 @@
 package io.coffer.keyserver.audit;
 
+import io.coffer.crypto.Ed25519Signer;
+import io.coffer.keyserver.batch.GroupCommit;
 import io.coffer.keyserver.json.JsonException;
 import io.coffer.keyserver.json.JsonObject;
 import java.io.BufferedInputStream;
@@ -23,8 +25,6 @@ import java.security.PublicKey;
 import java.security.Signature;
 import java.time.Clock;
 import java.time.temporal.ChronoUnit;
-import java.util.ArrayDeque;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Base64;
 import java.util.HexFormat;
@@ -53,6 +53,7 @@ public final class AuditLog implements AutoCloseable {
   /** Longest line. */
   private static final int MAX_LINE_BYTES = 16 << 10;
 
+  private static final int MAX_BATCH = 1000;
   private static final String START = "0".repeat(64);
   private static final byte[] DOMAIN = "coffer audit 1\0".getBytes(StandardCharsets.US_ASCII);
   private static final byte[] SIGNATURE_MEMBER =
@@ -70,7 +71,7 @@ public final class AuditLog implements AutoCloseable {
   private static final class Pending {
     final AuditEvent event;
     final String time;
-    boolean done;
+    boolean written;
     @Nullable AuditException failure;
 
     Pending(AuditEvent event, String time) {
@@ -83,11 +84,14 @@ public final class AuditLog implements AutoCloseable {
   // No FileChannel: interrupting a thread that writes to one closes it.
   private final RandomAccessFile out;
   private final FileChannel lock;
-  private final PrivateKey key;
+  private final Ed25519Signer signer;
   private final PublicKey publicKey;
   private final Clock clock;
-  private final ArrayDeque<Pending> queue = new ArrayDeque<>();
+  private final GroupCommit<Pending> batches = new GroupCommit<>(new Batches());
+
+  /** Held while writing, and while closing. */
   private final ReentrantLock writing = new ReentrantLock();
+
   private volatile Head head;
   private @Nullable AuditException broken;
 
@@ -95,7 +99,7 @@ public final class AuditLog implements AutoCloseable {
       Path file,
       RandomAccessFile out,
       FileChannel lock,
-      PrivateKey key,
+      Ed25519Signer signer,
       PublicKey publicKey,
       Clock clock,
       Head head) {
@@ -103,7 +107,7 @@ public final class AuditLog implements AutoCloseable {
     this.publicKey = publicKey;
     this.file = file;
     this.out = out;
-    this.key = key;
+    this.signer = signer;
     this.clock = clock;
     this.head = head;
   }
@@ -137,7 +141,8 @@ public final class AuditLog implements AutoCloseable {
         out.setLength(good);
       }
       out.seek(good);
-      AuditLog log = new AuditLog(file, out, lock, key, publicKey, clock, verifier.head());
+      AuditLog log =
+          new AuditLog(file, out, lock, Ed25519Signer.of(key), publicKey, clock, verifier.head());
       if (cut || verifier.unsigned > 0) {
         log.append(
             new AuditEvent(
@@ -148,6 +153,10 @@ public final class AuditLog implements AutoCloseable {
       out.close();
       lock.close();
       throw e;
+    } catch (GeneralSecurityException e) {
+      out.close();
+      lock.close();
+      throw new AuditException("the key of the audit log " + file + " cannot sign", e);
     }
   }
 
@@ -251,30 +260,34 @@ public final class AuditLog implements AutoCloseable {
    */
   public void append(AuditEvent event) throws AuditException {
     Pending pending = new Pending(event, clock.instant().truncatedTo(ChronoUnit.MILLIS).toString());
-    synchronized (queue) {
-      queue.add(pending);
-    }
-    writing.lock();
-    try {
-      if (!pending.done) {
-        List<Pending> batch;
-        synchronized (queue) {
-          batch = new ArrayList<>(queue);
-          queue.clear();
-        }
-        write(batch);
-      }
-    } finally {
-      writing.unlock();
-    }
+    batches.run(pending);
     AuditException failure = pending.failure;
     if (failure != null) {
       throw failure;
     }
+    if (!pending.written) {
+      throw new AuditException("the audit log " + file + " could not be written");
+    }
+  }
+
+  private final class Batches implements GroupCommit.Work<Pending> {
+    @Override
+    public boolean fits(List<Pending> batch, Pending next) {
+      return batch.size() < MAX_BATCH;
+    }
+
+    @Override
+    public void run(List<Pending> batch) {
+      writing.lock();
+      try {
+        write(batch);
+      } finally {
+        writing.unlock();
+      }
+    }
   }
 
   private void write(List<Pending> batch) {
-    batch.forEach(pending -> pending.done = true);
     AuditException failure = broken;
     if (failure == null) {
       try {
@@ -289,6 +302,7 @@ public final class AuditLog implements AutoCloseable {
         out.write(lines.toByteArray());
         out.getFD().sync();
         head = next;
+        batch.forEach(pending -> pending.written = true);
         return;
       } catch (IOException | GeneralSecurityException e) {
         failure = new AuditException("the audit log " + file + " cannot be written", e);
@@ -317,14 +331,13 @@ public final class AuditLog implements AutoCloseable {
     if (!sign) {
       return line;
     }
-    Signature signature = Signature.getInstance("Ed25519");
-    signature.initSign(key);
-    signature.update(DOMAIN);
-    signature.update(sha256(line));
+    byte[] hash = sha256(line);
+    byte[] message = Arrays.copyOf(DOMAIN, DOMAIN.length + hash.length);
+    System.arraycopy(hash, 0, message, DOMAIN.length, hash.length);
     ByteArrayOutputStream signed = new ByteArrayOutputStream();
     signed.write(line, 0, line.length - 1);
     signed.writeBytes(SIGNATURE_MEMBER);
-    signed.writeBytes(Base64.getEncoder().encode(signature.sign()));
+    signed.writeBytes(Base64.getEncoder().encode(signer.sign(message)));
     signed.writeBytes(new byte[] {'"', '}'});
     return signed.toByteArray();
   }
@@ -423,6 +436,7 @@ public final class AuditLog implements AutoCloseable {
       if (broken == null) {
         broken = new AuditException("the audit log is closed");
       }
+      signer.close();
       out.close();
       lock.close();
     } finally {

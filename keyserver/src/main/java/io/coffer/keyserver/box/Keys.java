@@ -148,7 +148,7 @@ public final class Keys {
       throws ProblemException, EngineException, JsonException {
     int quota = owners.quota(owner);
     if (!service.equals(Services.OWNERS)
-        && records.ids("key/" + service + "/" + owner + "/", "", quota).size() >= quota) {
+        && records.count("key/" + service + "/" + owner + "/") >= quota) {
       throw ProblemException.conflict(
           "the quota of " + quota + " keys in this lock box is used up",
           "Destroy keys that are no longer needed (deleted ones count until their grace is over),"

@@ -74,6 +74,10 @@ final class Records {
     return store.ids(prefix, after, limit);
   }
 
+  int count(String directory) {
+    return store.count(directory);
+  }
+
   static Write create(String id, JsonObject json) {
     return new Write(id, json.toBytes(), 0);
   }

@@ -89,7 +89,7 @@ public final class Shelf {
           "An admin of the project can give you the role user.");
     }
     int quota = owners.quota(visitor.owner());
-    if (records.ids(kind + "/" + visitor.owner() + "/", "", quota).size() >= quota) {
+    if (records.count(kind + "/" + visitor.owner() + "/") >= quota) {
       throw ProblemException.forbidden(
           "the project's quota of " + quota + " is used up",
           "Delete what is no longer needed, or have an operator raise it.");

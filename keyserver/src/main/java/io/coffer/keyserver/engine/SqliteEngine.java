@@ -35,21 +35,58 @@ public final class SqliteEngine implements Engine {
   private static final int SCHEMA = 1;
   private static final int READERS = 4;
 
+  private final Path file;
   private final FileChannel lockChannel;
   private final FileLock lock;
   private final Connection writer;
-  private final BlockingQueue<Connection> readers = new ArrayBlockingQueue<>(READERS);
+  private final PreparedStatement insert;
+  private final PreparedStatement update;
+  private final PreparedStatement delete;
+  private final PreparedStatement advance;
+  private final BlockingQueue<Reader> readers = new ArrayBlockingQueue<>(READERS);
   private final List<Consumer<Applied>> listeners = new CopyOnWriteArrayList<>();
   private long revision;
   private boolean closed;
 
+  /** A connection that reads, with its statements: preparing them takes longer than a look-up. */
+  private record Reader(Connection connection, PreparedStatement get, PreparedStatement range)
+      implements AutoCloseable {
+    static Reader of(Connection connection) throws SQLException {
+      return new Reader(
+          connection,
+          connection.prepareStatement("SELECT value, version FROM entry WHERE key = ?"),
+          connection.prepareStatement(
+              "SELECT key, value, version FROM entry WHERE key > ? ORDER BY key LIMIT ?"));
+    }
+
+    @Override
+    public void close() throws SQLException {
+      connection.close();
+    }
+  }
+
   private SqliteEngine(
-      FileChannel lockChannel, FileLock lock, Connection writer, List<Connection> readers)
+      Path file,
+      FileChannel lockChannel,
+      FileLock lock,
+      Connection writer,
+      List<Connection> readers)
       throws SQLException {
+    this.file = file;
     this.lockChannel = lockChannel;
     this.lock = lock;
     this.writer = writer;
-    this.readers.addAll(readers);
+    for (Connection connection : readers) {
+      this.readers.add(Reader.of(connection));
+    }
+    insert =
+        writer.prepareStatement(
+            "INSERT INTO entry (value, version, key) VALUES (?, ?, ?) ON CONFLICT DO NOTHING");
+    update =
+        writer.prepareStatement(
+            "UPDATE entry SET value = ?, version = ? WHERE key = ? AND version = ?");
+    delete = writer.prepareStatement("DELETE FROM entry WHERE key = ? AND version = ?");
+    advance = writer.prepareStatement("UPDATE revision SET value = ?");
     try (Statement statement = writer.createStatement();
         ResultSet row = statement.executeQuery("SELECT value FROM revision")) {
       row.next();
@@ -85,7 +122,8 @@ public final class SqliteEngine implements Engine {
         opened.add(connect(file));
       }
       prepare(opened.getFirst(), file);
-      return new SqliteEngine(channel, lock, opened.getFirst(), opened.subList(1, opened.size()));
+      return new SqliteEngine(
+          file, channel, lock, opened.getFirst(), opened.subList(1, opened.size()));
     } catch (IOException | SQLException e) {
       for (Connection connection : opened) {
         closeQuietly(connection);
@@ -145,29 +183,26 @@ public final class SqliteEngine implements Engine {
 
   @Override
   public @Nullable Entry get(String key) throws EngineException {
-    Connection connection = takeReader();
-    try (PreparedStatement statement =
-        connection.prepareStatement("SELECT value, version FROM entry WHERE key = ?")) {
-      statement.setString(1, key);
-      try (ResultSet row = statement.executeQuery()) {
+    Reader reader = takeReader();
+    try {
+      reader.get().setString(1, key);
+      try (ResultSet row = reader.get().executeQuery()) {
         return row.next() ? new Entry(key, row.getBytes(1), row.getLong(2)) : null;
       }
     } catch (SQLException e) {
       throw new EngineException("cannot read from the store: " + e.getMessage(), e);
     } finally {
-      readers.add(connection);
+      readers.add(reader);
     }
   }
 
   @Override
   public List<Entry> range(String after, int limit, long past) throws EngineException {
-    Connection connection = takeReader();
-    try (PreparedStatement statement =
-        connection.prepareStatement(
-            "SELECT key, value, version FROM entry WHERE key > ? ORDER BY key LIMIT ?")) {
-      statement.setString(1, after);
-      statement.setInt(2, limit);
-      try (ResultSet row = statement.executeQuery()) {
+    Reader reader = takeReader();
+    try {
+      reader.range().setString(1, after);
+      reader.range().setInt(2, limit);
+      try (ResultSet row = reader.range().executeQuery()) {
         List<Entry> entries = new ArrayList<>();
         while (row.next()) {
           entries.add(new Entry(row.getString(1), row.getBytes(2), row.getLong(3)));
@@ -177,7 +212,7 @@ public final class SqliteEngine implements Engine {
     } catch (SQLException e) {
       throw new EngineException("cannot read from the store: " + e.getMessage(), e);
     } finally {
-      readers.add(connection);
+      readers.add(reader);
     }
   }
 
@@ -192,11 +227,8 @@ public final class SqliteEngine implements Engine {
         for (Change change : changes) {
           applyOne(change, next);
         }
-        try (PreparedStatement statement =
-            writer.prepareStatement("UPDATE revision SET value = ?")) {
-          statement.setLong(1, next);
-          statement.executeUpdate();
-        }
+        advance.setLong(1, next);
+        advance.executeUpdate();
         transaction.execute("COMMIT");
         committed = true;
       } finally {
@@ -215,27 +247,22 @@ public final class SqliteEngine implements Engine {
 
   private void applyOne(Change change, long next) throws SQLException, ConflictException {
     byte[] value = change.value();
-    String sql;
-    if (value == null) {
-      sql = "DELETE FROM entry WHERE key = ? AND version = ?";
-    } else if (change.expectedVersion() == ABSENT) {
-      sql = "INSERT INTO entry (value, version, key) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
-    } else {
-      sql = "UPDATE entry SET value = ?, version = ? WHERE key = ? AND version = ?";
+    boolean fresh = change.expectedVersion() == ABSENT;
+    PreparedStatement statement = value == null ? delete : fresh ? insert : update;
+    int parameter = 1;
+    if (value != null) {
+      statement.setBytes(parameter++, value);
+      statement.setLong(parameter++, next);
     }
-    try (PreparedStatement statement = writer.prepareStatement(sql)) {
-      int parameter = 1;
-      if (value != null) {
-        statement.setBytes(parameter++, value);
-        statement.setLong(parameter++, next);
-      }
-      statement.setString(parameter++, change.key());
-      if (value == null || change.expectedVersion() != ABSENT) {
-        statement.setLong(parameter, change.expectedVersion());
-      }
-      if (statement.executeUpdate() != 1) {
-        throw new ConflictException("the entry " + change.key() + " has changed");
-      }
+    statement.setString(parameter++, change.key());
+    if (value == null || !fresh) {
+      statement.setLong(parameter, change.expectedVersion());
+    }
+    int changed = statement.executeUpdate();
+    // Not to be kept in memory until the next change.
+    statement.clearParameters();
+    if (changed != 1) {
+      throw new ConflictException("the entry " + change.key() + " has changed");
     }
   }
 
@@ -269,9 +296,10 @@ public final class SqliteEngine implements Engine {
   }
 
   @Override
-  public synchronized void backUp(Path file) throws EngineException {
+  public synchronized void backUp(Path target) throws EngineException {
     requireOpen();
-    copy(writer, file);
+    // Over a connection of its own: SQLite does not copy where a statement is kept that inserts.
+    copy(file, target);
   }
 
   /**
@@ -328,7 +356,7 @@ public final class SqliteEngine implements Engine {
     }
   }
 
-  private Connection takeReader() throws EngineException {
+  private Reader takeReader() throws EngineException {
     synchronized (this) {
       requireOpen();
     }

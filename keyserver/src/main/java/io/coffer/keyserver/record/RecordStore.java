@@ -5,18 +5,19 @@ import io.coffer.crypto.AesGcm;
 import io.coffer.crypto.Hkdf;
 import io.coffer.crypto.RandomBytes;
 import io.coffer.crypto.SecretBytes;
+import io.coffer.keyserver.batch.GroupCommit;
 import io.coffer.keyserver.engine.ConflictException;
 import io.coffer.keyserver.engine.Engine;
 import io.coffer.keyserver.engine.Engine.Applied;
 import io.coffer.keyserver.engine.Engine.Change;
 import io.coffer.keyserver.engine.Engine.Entry;
 import io.coffer.keyserver.engine.EngineException;
+import io.coffer.keyserver.record.RecordIndex.Known;
 import java.math.BigInteger;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.GeneralSecurityException;
 import java.time.Duration;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -26,7 +27,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.Condition;
@@ -97,11 +97,8 @@ public final class RecordStore implements AutoCloseable {
    */
   public record Write(String id, byte @Nullable [] content, long expectedVersion) {}
 
-  private record Known(long version, long engineVersion) {}
-
   private static final class Pending {
     final List<Write> writes;
-    boolean done;
     long version;
     @Nullable EngineException failure;
 
@@ -114,7 +111,7 @@ public final class RecordStore implements AutoCloseable {
   private final Aead aead;
   private final SecretBytes nameKey;
   private final SecretBytes ledgerKey;
-  private volatile ConcurrentSkipListMap<String, Known> index = new ConcurrentSkipListMap<>();
+  private volatile RecordIndex index = new RecordIndex();
 
   /** Of a shared engine: which id a key of the engine stands for. Guarded by committing. */
   private final Map<String, String> ids = new HashMap<>();
@@ -125,7 +122,7 @@ public final class RecordStore implements AutoCloseable {
   private volatile Consumer<String> listener = id -> {};
   private Engine.@Nullable Watch watch;
 
-  private final ArrayDeque<Pending> queue = new ArrayDeque<>();
+  private final GroupCommit<Pending> batches = new GroupCommit<>(new Batches());
 
   private final ReentrantLock syncing = new ReentrantLock();
   private final AtomicLong syncsAsked = new AtomicLong();
@@ -133,11 +130,6 @@ public final class RecordStore implements AutoCloseable {
 
   /** Held by the thread that commits for all who wait. Guards the fields below. */
   private final ReentrantLock committing = new ReentrantLock();
-
-  /** Signalled when a thread has finished committing. */
-  private final Condition turns = committing.newCondition();
-
-  private boolean busy;
 
   /** Signalled when the watch has brought something. */
   private final Condition followed = committing.newCondition();
@@ -255,7 +247,7 @@ public final class RecordStore implements AutoCloseable {
     long records = ledger.getLong();
     byte[] sumBytes = new byte[32];
     ledger.get(sumBytes);
-    ConcurrentSkipListMap<String, Known> newIndex = new ConcurrentSkipListMap<>();
+    RecordIndex newIndex = new RecordIndex();
     Map<String, String> newIds = new HashMap<>();
     BigInteger newSum = BigInteger.ZERO;
     String after = "r";
@@ -508,15 +500,16 @@ public final class RecordStore implements AutoCloseable {
    * @param after only ids above this one; empty for all
    */
   public List<String> ids(String prefix, String after, int limit) {
-    List<String> found = new ArrayList<>();
-    boolean first = after.compareTo(prefix) < 0;
-    for (String id : index.tailMap(first ? prefix : after, first).keySet()) {
-      if (!id.startsWith(prefix) || found.size() == limit) {
-        break;
-      }
-      found.add(id);
-    }
-    return found;
+    return index.ids(prefix, after, limit);
+  }
+
+  /**
+   * How many records a directory has, without counting them.
+   *
+   * @param directory what their ids have up to the last slash
+   */
+  public int count(String directory) {
+    return index.count(directory);
   }
 
   /**
@@ -527,28 +520,7 @@ public final class RecordStore implements AutoCloseable {
    */
   public long commit(List<Write> writes) throws EngineException {
     Pending pending = new Pending(writes);
-    synchronized (queue) {
-      queue.add(pending);
-    }
-    committing.lock();
-    try {
-      while (!pending.done) {
-        // The one who commits lets go of the lock while it waits for what others have written.
-        if (busy) {
-          turns.awaitUninterruptibly();
-          continue;
-        }
-        busy = true;
-        try {
-          commitBatch(nextBatch());
-        } finally {
-          busy = false;
-          turns.signalAll();
-        }
-      }
-    } finally {
-      committing.unlock();
-    }
+    batches.run(pending);
     EngineException failure = pending.failure;
     if (failure != null) {
       throw failure;
@@ -556,26 +528,37 @@ public final class RecordStore implements AutoCloseable {
     return pending.version;
   }
 
-  /** As many of those that wait as one transaction takes, with the ledger; at least one. */
-  private List<Pending> nextBatch() {
-    List<Pending> batch = new ArrayList<>();
-    int changes = 1;
-    long bytes = 0;
-    synchronized (queue) {
-      while (!queue.isEmpty()) {
-        List<Write> writes = queue.getFirst().writes;
-        changes += writes.size();
-        for (Write write : writes) {
-          byte[] content = write.content();
-          bytes += content == null ? 0 : content.length;
-        }
-        if (!batch.isEmpty() && (changes > engine.maxChanges() || bytes > MAX_BATCH_BYTES)) {
-          break;
-        }
-        batch.add(queue.removeFirst());
+  private final class Batches implements GroupCommit.Work<Pending> {
+    /** As many as one transaction takes, with the ledger. */
+    @Override
+    public boolean fits(List<Pending> batch, Pending next) {
+      int changes = 1 + next.writes.size();
+      long bytes = bytes(next);
+      for (Pending pending : batch) {
+        changes += pending.writes.size();
+        bytes += bytes(pending);
+      }
+      return changes <= engine.maxChanges() && bytes <= MAX_BATCH_BYTES;
+    }
+
+    @Override
+    public void run(List<Pending> batch) {
+      committing.lock();
+      try {
+        commitBatch(batch);
+      } finally {
+        committing.unlock();
       }
     }
-    return batch;
+
+    private static long bytes(Pending pending) {
+      long bytes = 0;
+      for (Write write : pending.writes) {
+        byte[] content = write.content();
+        bytes += content == null ? 0 : content.length;
+      }
+      return bytes;
+    }
   }
 
   /** What a batch comes to. */
@@ -626,7 +609,6 @@ public final class RecordStore implements AutoCloseable {
           pending.failure =
               failure == null ? new EngineException("the store failed in a write") : failure;
         }
-        pending.done = true;
       }
     }
   }

@@ -15,10 +15,12 @@ final class Bodies {
     if (!request.content().hasEntity()) {
       return new byte[0];
     }
-    if (request.headers().contentLength().orElse(-1) > limits.bodyBytes()) {
+    long announced = request.headers().contentLength().orElse(limits.bodyBytes());
+    if (announced > limits.bodyBytes()) {
       throw tooLarge(limits);
     }
-    byte[] buffer = new byte[limits.bodyBytes() + 1];
+    // One more, to see that there is no more.
+    byte[] buffer = new byte[(int) announced + 1];
     int filled = 0;
     try (InputStream in = request.content().inputStream()) {
       long deadline = System.nanoTime() + limits.bodyTime().toNanos();

@@ -85,6 +85,22 @@ class RecordStoreTest {
   }
 
   @Test
+  void knowsHowManyRecordsADirectoryHas() throws EngineException {
+    long one = put("key/cinder/one", "1", 0);
+    put("key/cinder/two", "2", 0);
+    put("key/cinderella/three", "3", 0);
+    put("key/cinder/two/below", "4", 0);
+    put("key/cinder/one", "again", one);
+    assertEquals(2, store.count("key/cinder/"));
+    assertEquals(0, store.count("key/"));
+    reopen();
+    assertEquals(2, store.count("key/cinder/"));
+    long again = store.get("key/cinder/one").orElseThrow().version();
+    store.commit(List.of(new Write("key/cinder/one", null, again)));
+    assertEquals(1, store.count("key/cinder/"));
+  }
+
+  @Test
   void aWriteOnAnOldVersionIsRefusedAndChangesNothing() throws EngineException {
     long first = put("a", "one", 0);
     put("a", "two", first);

@@ -1,0 +1,4 @@
+@NullMarked
+package io.coffer.keyserver.batch;
+
+import org.jspecify.annotations.NullMarked;
