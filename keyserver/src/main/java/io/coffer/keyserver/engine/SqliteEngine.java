@@ -43,10 +43,10 @@ public final class SqliteEngine implements Engine {
   private final PreparedStatement update;
   private final PreparedStatement delete;
   private final PreparedStatement advance;
-  private final BlockingQueue<Reader> readers = new ArrayBlockingQueue<>(READERS);
+  private final BlockingQueue<Reader> readers = new ArrayBlockingQueue<>(READERS, true);
   private final List<Consumer<Applied>> listeners = new CopyOnWriteArrayList<>();
   private long revision;
-  private boolean closed;
+  private volatile boolean closed;
 
   /** A connection that reads, with its statements: preparing them takes longer than a look-up. */
   private record Reader(Connection connection, PreparedStatement get, PreparedStatement range)
@@ -357,9 +357,8 @@ public final class SqliteEngine implements Engine {
   }
 
   private Reader takeReader() throws EngineException {
-    synchronized (this) {
-      requireOpen();
-    }
+    // Without the lock of the writer, who holds it until its data is on the disk.
+    requireOpen();
     try {
       return readers.take();
     } catch (InterruptedException e) {
