@@ -38,6 +38,7 @@ final class Bodies {
       if (filled > limits.bodyBytes()) {
         throw tooLarge(limits);
       }
+      request.context().get(Connections.Held.class).ifPresent(Connections.Held::work);
       return Arrays.copyOf(buffer, filled);
     } finally {
       Arrays.fill(buffer, 0, filled, (byte) 0);

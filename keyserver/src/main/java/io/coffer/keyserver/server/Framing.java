@@ -14,14 +14,17 @@ import io.helidon.webserver.http.ServerResponse;
  * Refuses requests whose length is given in two ways: a proxy before the server may believe the
  * other one, and what it takes for the body of one request would be the next request of somebody
  * else (RFC 9112, section 6.3). The connection is closed without an answer, since nobody knows
- * where the next request would begin.
+ * where the next request would begin. Also tells when a request begins and ends, so that silent
+ * connections are known.
  */
 final class Framing implements Handler {
   private final Handler next;
   private final AuditLog audit;
+  private final Connections connections;
 
-  Framing(Handler next, AuditLog audit) {
+  Framing(Handler next, AuditLog audit, Connections connections) {
     this.next = next;
+    this.connections = connections;
     this.audit = audit;
   }
 
@@ -44,7 +47,16 @@ final class Framing implements Handler {
       }
       throw new CloseConnectionException("a request of ambiguous length");
     }
-    next.handle(request, response);
+    Connections.Held connection =
+        connections.begin(request.remotePeer().address(), request.content().hasEntity());
+    try {
+      if (connection != null) {
+        request.context().register(connection);
+      }
+      next.handle(request, response);
+    } finally {
+      connections.end(connection);
+    }
   }
 
   private static boolean isAmbiguous(ServerRequestHeaders headers) {

@@ -11,13 +11,7 @@ import io.coffer.keyserver.engine.EngineException;
 import io.coffer.keyserver.login.KeystoneLogin;
 import io.coffer.keyserver.login.Logins;
 import io.coffer.keyserver.seal.SealException;
-import io.helidon.common.tls.Tls;
-import io.helidon.common.tls.TlsClientAuth;
-import io.helidon.webserver.WebServer;
-import io.helidon.webserver.http.Handler;
-import io.helidon.webserver.http1.Http1Config;
 import java.io.IOException;
-import java.net.InetAddress;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.EnumSet;
@@ -39,8 +33,8 @@ public final class KeyServer implements AutoCloseable {
   private final AuditLog audit;
   private final ServerState state;
   private final Api api;
-  private final WebServer web;
-  private final @Nullable WebServer doorWeb;
+  private final Listener web;
+  private final @Nullable Listener doorWeb;
   private final AtomicBoolean closed = new AtomicBoolean();
 
   private KeyServer(
@@ -49,8 +43,8 @@ public final class KeyServer implements AutoCloseable {
       AuditLog audit,
       ServerState state,
       Api api,
-      WebServer web,
-      @Nullable WebServer doorWeb) {
+      Listener web,
+      @Nullable Listener doorWeb) {
     this.engine = engine;
     this.revocations = revocations;
     this.audit = audit;
@@ -119,16 +113,14 @@ public final class KeyServer implements AutoCloseable {
                             + home.directory().resolve("logins.json")));
         door = new Door(state, audit, keystone, limits, clock);
       }
-      WebServer web =
-          serve(listen, context, TlsClientAuth.REQUIRED, limits, new Framing(api, audit));
-      WebServer doorWeb = null;
+      Listener web = Listener.start(listen, context, true, limits, api, audit);
+      Listener doorWeb = null;
       try {
         if (doorListen != null && door != null) {
-          doorWeb =
-              serve(doorListen, context, TlsClientAuth.NONE, limits, new Framing(door, audit));
+          doorWeb = Listener.start(doorListen, context, false, limits, door, audit);
         }
       } catch (IOException | RuntimeException e) {
-        web.stop();
+        web.close();
         throw e;
       }
       KeyServer server = new KeyServer(engine, revocations, audit, state, api, web, doorWeb);
@@ -144,40 +136,6 @@ public final class KeyServer implements AutoCloseable {
       audit.close();
       throw e;
     }
-  }
-
-  private static WebServer serve(
-      ServerHome.Listen listen,
-      SSLContext context,
-      TlsClientAuth clients,
-      Limits limits,
-      Handler handler)
-      throws IOException {
-    WebServer web =
-        WebServer.builder()
-            .address(InetAddress.getByName(listen.host()))
-            .port(listen.port())
-            .tls(
-                Tls.builder()
-                    .sslContext(context)
-                    .clientAuth(clients)
-                    .addEnabledProtocol("TLSv1.3")
-                    .build())
-            .addProtocol(
-                Http1Config.builder().maxHeadersSize(16 << 10).maxPrologueLength(4096).build())
-            .connectionOptions(options -> options.readTimeout(limits.silence()))
-            .maxTcpConnections(limits.connections())
-            .idleConnectionTimeout(limits.silence())
-            .idleConnectionPeriod(limits.silence().dividedBy(4))
-            .shutdownGracePeriod(Duration.ofSeconds(2))
-            .routing(routing -> routing.any(handler))
-            .build()
-            .start();
-    if (!web.isRunning()) {
-      throw new IOException(
-          "cannot listen on " + listen.host() + ":" + listen.port() + "; is the port taken?");
-    }
-    return web;
   }
 
   private void log(String action) throws IOException {
@@ -244,9 +202,9 @@ public final class KeyServer implements AutoCloseable {
       return;
     }
     api.stop();
-    web.stop();
+    web.close();
     if (doorWeb != null) {
-      doorWeb.stop();
+      doorWeb.close();
     }
     state.close();
     if (revocations != null) {

@@ -7,7 +7,8 @@ import java.time.Duration;
  *
  * @param bodyBytes longest body of a request
  * @param bodyTime longest time in which a body has to arrive
- * @param silence longest pause of a client in the middle of a request, and between two
+ * @param greeting longest time in which a new connection brings its first request
+ * @param silence longest time between two requests on a connection
  * @param connections at once
  * @param requestsPerSecond answered for one identity
  * @param watch how long a watch waits for something to happen
@@ -15,6 +16,7 @@ import java.time.Duration;
 public record Limits(
     int bodyBytes,
     Duration bodyTime,
+    Duration greeting,
     Duration silence,
     int connections,
     int requestsPerSecond,
@@ -23,6 +25,7 @@ public record Limits(
   public static final Limits STANDARD =
       new Limits(
           64 << 10,
+          Duration.ofSeconds(15),
           Duration.ofSeconds(15),
           Duration.ofSeconds(60),
           2000,

@@ -754,7 +754,13 @@ class KeyServerTest {
     void moreThanTheRateAreSentAway() throws Exception {
       Limits strict =
           new Limits(
-              1024, Duration.ofSeconds(1), Duration.ofSeconds(20), 100, 5, Duration.ofSeconds(5));
+              1024,
+              Duration.ofSeconds(1),
+              Duration.ofSeconds(20),
+              Duration.ofSeconds(20),
+              100,
+              5,
+              Duration.ofSeconds(5));
       server = new TestServer(directory.resolve("strict"), strict);
       Client busy = server.as("client:busy");
       int refused = 0;

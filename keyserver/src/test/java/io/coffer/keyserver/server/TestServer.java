@@ -47,6 +47,7 @@ final class TestServer implements AutoCloseable {
           64 << 10,
           Duration.ofSeconds(1),
           Duration.ofSeconds(20),
+          Duration.ofSeconds(20),
           200,
           5000,
           Duration.ofSeconds(5));
