@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -22,6 +23,10 @@ import picocli.CommandLine;
 @DisplayName("The documentation")
 class DocumentationTest {
   private static final Path DOCS = Path.of("..", "docs").toAbsolutePath().normalize();
+
+  /** Written by the rooms that have these commands, which are not on the class path here. */
+  private static final Set<String> ELSEWHERE =
+      Set.of("coffer-ca.1", "coffer-keyserver.1", "coffer-audit.1");
 
   private static CommandLine commandLine() {
     return CofferCommand.commandLine(Ui.standard());
@@ -48,7 +53,11 @@ class DocumentationTest {
     try (Stream<Path> files = Files.list(DOCS.resolve("man"))) {
       assertEquals(
           List.copyOf(pages.keySet()),
-          files.map(file -> file.getFileName().toString()).sorted().toList());
+          files
+              .map(file -> file.getFileName().toString())
+              .filter(name -> !ELSEWHERE.contains(name))
+              .sorted()
+              .toList());
     }
   }
 

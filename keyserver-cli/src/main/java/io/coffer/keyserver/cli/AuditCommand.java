@@ -15,7 +15,8 @@ import picocli.CommandLine.Parameters;
     name = "audit",
     mixinStandardHelpOptions = true,
     synopsisSubcommandLabel = "COMMAND",
-    description = "Check the audit log of a key server.")
+    description = "Check the audit log of a key server.",
+    footer = {"", "Example:", "  coffer audit verify keys"})
 final class AuditCommand extends Commands.Group {
   @Command(
       name = "verify",
@@ -25,6 +26,12 @@ final class AuditCommand extends Commands.Group {
         "",
         "Prints where it ends, as NUMBER:HASH. Whoever keeps that notices later, with --head,"
             + " that entries were taken away from the end or that the log was replaced."
+      },
+      footer = {
+        "",
+        "Examples:",
+        "  coffer audit verify keys",
+        "  coffer audit verify --head 4711:8f... --key audit.pem audit.jsonl"
       })
   int verify(
       @Option(

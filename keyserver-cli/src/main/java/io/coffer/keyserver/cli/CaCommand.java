@@ -69,7 +69,8 @@ final class CaCommand extends Commands.Group {
   @Command(
       name = "init",
       mixinStandardHelpOptions = true,
-      description = "Make a new authority in DIR.")
+      description = "Make a new authority in DIR.",
+      footer = {"", "Example:", "  coffer ca init site-ca"})
   int init(
       @Option(
               names = "--name",
@@ -93,7 +94,8 @@ final class CaCommand extends Commands.Group {
         "'coffer keyserver init' does so with the key server's passphrase. 'coffer ca init' and a"
             + " server with a quorum, which has no passphrase, leave the key readable by its owner"
             + " until this is done."
-      })
+      },
+      footer = {"", "Example:", "  coffer ca protect keys/ca"})
   int protect(
       @Option(
               names = "--new-passphrase-file",
@@ -124,6 +126,13 @@ final class CaCommand extends Commands.Group {
         "",
         "Writes NAME.pem, and NAME.key unless a request is given; the private key of a request"
             + " stays where it was made."
+      },
+      footer = {
+        "",
+        "Examples:",
+        "  coffer ca issue keys/ca client:alice",
+        "  coffer ca issue --csr node1.csr keys/ca endpoint:node1",
+        "  coffer ca issue --host k2.example --out k2 keys/ca server:server"
       })
   int issue(
       @Option(
@@ -197,7 +206,8 @@ final class CaCommand extends Commands.Group {
             + " for once. The key service's page is shown to who has a certificate: import the"
             + " file as one of yours, and DIR/ca/ca.pem as an authority for web sites, then open"
             + " https://HOST:PORT/page."
-      })
+      },
+      footer = {"", "Example:", "  coffer ca p12 keys/operator.pem"})
   int p12(
       @Option(
               names = "--key",
@@ -241,7 +251,8 @@ final class CaCommand extends Commands.Group {
         "",
         "Key servers that use DIR/crl.pem refuse it within a second, also on connections that"
             + " stand."
-      })
+      },
+      footer = {"", "Example:", "  coffer ca revoke keys/ca client:alice"})
   int revoke(
       @Option(
               names = "--passphrase-file",
@@ -260,7 +271,8 @@ final class CaCommand extends Commands.Group {
   @Command(
       name = "renew-list",
       mixinStandardHelpOptions = true,
-      description = "Sign the revocation list anew; it should not grow older than a year.")
+      description = "Sign the revocation list anew; it should not grow older than a year.",
+      footer = {"", "Example:", "  coffer ca renew-list keys/ca"})
   int renewList(
       @Option(
               names = "--passphrase-file",
@@ -277,7 +289,8 @@ final class CaCommand extends Commands.Group {
   @Command(
       name = "list",
       mixinStandardHelpOptions = true,
-      description = "List the certificates issued.")
+      description = "List the certificates issued.",
+      footer = {"", "Example:", "  coffer ca list keys/ca"})
   int list(
       @Option(names = "--json", description = "One JSON object a line.") boolean json,
       @Parameters(paramLabel = "CA") Path directory)
@@ -313,7 +326,8 @@ final class CaCommand extends Commands.Group {
   @Command(
       name = "show",
       mixinStandardHelpOptions = true,
-      description = "Show a certificate, or the authority's own if a directory is given.")
+      description = "Show a certificate, or the authority's own if a directory is given.",
+      footer = {"", "Example:", "  coffer ca show keys/server.pem"})
   int show(@Parameters(paramLabel = "FILE|CA") Path path)
       throws IOException, GeneralSecurityException {
     X509Certificate certificate =

@@ -71,6 +71,10 @@ final class KeyserverCommand extends Commands.Group {
   private static final java.util.logging.Logger HELIDON =
       java.util.logging.Logger.getLogger("io.helidon");
 
+  /** Writes a stack trace for each handshake that fails, and so for each scan of the port. */
+  private static final java.util.logging.Logger HANDSHAKES =
+      java.util.logging.Logger.getLogger("io.helidon.webserver.ConnectionHandler");
+
   /** Where several servers have their store. */
   static final class EtcdOptions {
     @Option(
@@ -266,6 +270,12 @@ final class KeyserverCommand extends Commands.Group {
         "",
         "Makes an authority (DIR/ca), the certificates of the server and of a first operator, the"
             + " store, and the key that signs the audit log."
+      },
+      footer = {
+        "",
+        "Examples:",
+        "  coffer keyserver init keys",
+        "  coffer keyserver init --quorum 2/3 --shares-dir /media/shares keys"
       })
   int init(
       @Mixin InitOptions options,
@@ -446,6 +456,12 @@ final class KeyserverCommand extends Commands.Group {
         "With a passphrase, typed or from a file, it opens at once; with --sealed, or if it has a"
             + " quorum, it waits for 'coffer keyserver unseal'. A server that is sealed to hardware"
             + " opens by that, and waits if it does not."
+      },
+      footer = {
+        "",
+        "Examples:",
+        "  coffer keyserver run keys",
+        "  coffer keyserver run --barbican 0.0.0.0:9311 --passphrase-file /run/pass keys"
       })
   int run(
       @Mixin InitOptions options,
@@ -468,6 +484,7 @@ final class KeyserverCommand extends Commands.Group {
       throws IOException, Failure, SealException {
     ServerHome.Listen door = barbican == null ? null : listen(barbican);
     HELIDON.setLevel(java.util.logging.Level.WARNING);
+    HANDSHAKES.setLevel(java.util.logging.Level.SEVERE);
     SecretBytes passphrase = null;
     if (init && !Files.exists(directory.resolve("server.json"))) {
       SecretBytes made = make(options, passphraseFile, directory);
@@ -651,7 +668,12 @@ final class KeyserverCommand extends Commands.Group {
   @Command(
       name = "revoke-token",
       mixinStandardHelpOptions = true,
-      description = "Revoke a token, by the id that 'token' printed.")
+      description = "Revoke a token, by the id that 'token' printed.",
+      footer = {
+        "",
+        "Example:",
+        "  coffer keyserver revoke-token --id 4f0c... --cert alice.pem keys"
+      })
   int revokeToken(
       @Option(names = "--id", paramLabel = "ID", required = true, description = "Its id.")
           String id,
@@ -665,7 +687,8 @@ final class KeyserverCommand extends Commands.Group {
   @Command(
       name = "status",
       mixinStandardHelpOptions = true,
-      description = "Tell whether the server answers and is open. Exit code 0 if it is open.")
+      description = "Tell whether the server answers and is open. Exit code 0 if it is open.",
+      footer = {"", "Example:", "  coffer keyserver status keys"})
   int status(@Mixin Remote remote) throws IOException, Failure, JsonException {
     JsonObject status = remote.send("GET", "/v1/status", null);
     boolean sealed = status.bool("sealed", true);
@@ -882,6 +905,12 @@ final class KeyserverCommand extends Commands.Group {
         "",
         "The shares are given one after the other, within ten minutes, from wherever the"
             + " operators are."
+      },
+      footer = {
+        "",
+        "Examples:",
+        "  coffer keyserver unseal keys",
+        "  coffer keyserver unseal --share keys"
       })
   int unseal(
       @Option(names = "--share", description = "Give a share, not the passphrase.") boolean share,
@@ -923,7 +952,8 @@ final class KeyserverCommand extends Commands.Group {
   @Command(
       name = "seal",
       mixinStandardHelpOptions = true,
-      description = "Close the server: it forgets every key until it is opened again.")
+      description = "Close the server: it forgets every key until it is opened again.",
+      footer = {"", "Example:", "  coffer keyserver seal keys"})
   int seal(@Mixin Remote remote) throws IOException, Failure {
     remote.send("POST", "/v1/seal/seal", null);
     console().say("the key server is sealed");

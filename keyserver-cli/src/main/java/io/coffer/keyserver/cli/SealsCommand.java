@@ -94,7 +94,8 @@ final class SealsCommand extends Commands.Group {
   @Command(
       name = "list",
       mixinStandardHelpOptions = true,
-      description = "List the seals of the key server in DIR, which may be running.")
+      description = "List the seals of the key server in DIR, which may be running.",
+      footer = {"", "Example:", "  coffer keyserver seals list keys"})
   int list(@Parameters(paramLabel = "DIR") Path directory) throws IOException {
     for (Seal.Slot slot : ServerSeals.read(ServerHome.open(directory)).slots()) {
       console()
@@ -193,7 +194,8 @@ final class SealsCommand extends Commands.Group {
         "Remove a seal from the key server in DIR, which must not be running.",
         "",
         "Whoever kept a copy of the store from before can still open that copy by it."
-      })
+      },
+      footer = {"", "Example:", "  coffer keyserver seals remove --name passphrase keys"})
   int remove(
       @Option(names = "--name", paramLabel = "NAME", required = true, description = "Its name.")
           String name,

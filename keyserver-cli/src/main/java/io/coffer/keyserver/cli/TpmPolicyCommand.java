@@ -81,7 +81,8 @@ final class TpmPolicyCommand extends Commands.Group {
             + " place with the ending .pem.",
         "",
         "Whoever has it decides in which states the server opens itself. Keep it off the server."
-      })
+      },
+      footer = {"", "Example:", "  coffer keyserver tpm-policy new-key --out policy.key"})
   int newKey(
       @Option(names = "--out", paramLabel = "FILE", required = true, description = "policy.key")
           Path out,
@@ -120,7 +121,8 @@ final class TpmPolicyCommand extends Commands.Group {
         "Print the state of this machine, or the one to come, for the policy key to sign.",
         "",
         "Look at the registers only while you trust what runs here."
-      })
+      },
+      footer = {"", "Example:", "  coffer keyserver tpm-policy request keys > state.json"})
   int request(
       @Option(
               names = "--pcr",
@@ -185,6 +187,11 @@ final class TpmPolicyCommand extends Commands.Group {
         "Approve the state in STATE: sign it with the policy key and print the approval.",
         "",
         "The values are shown on standard error: compare them with those of a machine you trust."
+      },
+      footer = {
+        "",
+        "Example:",
+        "  coffer keyserver tpm-policy sign --key policy.key state.json > approval.json"
       })
   int sign(
       @Option(names = "--key", paramLabel = "FILE", required = true, description = "policy.key")
@@ -233,7 +240,8 @@ final class TpmPolicyCommand extends Commands.Group {
         "",
         "It is checked: signed by the policy key, for a seal of this server. Those accepted before"
             + " stay."
-      })
+      },
+      footer = {"", "Example:", "  coffer keyserver tpm-policy accept keys approval.json"})
   int accept(
       @Parameters(paramLabel = "DIR") Path directory,
       @Parameters(paramLabel = "APPROVAL") Path file)
@@ -265,7 +273,8 @@ final class TpmPolicyCommand extends Commands.Group {
   @Command(
       name = "list",
       mixinStandardHelpOptions = true,
-      description = "List the approved states of the key server in DIR, and which is now.")
+      description = "List the approved states of the key server in DIR, and which is now.",
+      footer = {"", "Example:", "  coffer keyserver tpm-policy list keys"})
   int list(@Parameters(paramLabel = "DIR") Path directory) throws IOException, SealException {
     ServerHome home = ServerHome.open(directory);
     Seal seal = ServerSeals.read(home);

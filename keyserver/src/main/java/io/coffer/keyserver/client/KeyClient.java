@@ -43,6 +43,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
+import javax.net.ssl.SSLException;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -229,8 +230,7 @@ public final class KeyClient implements AutoCloseable {
         }
         return response.body().length == 0 ? new JsonObject() : answer(response);
       }
-      throw new KeyServiceException(
-          "the key server cannot be reached: " + unreachable.getMessage(), unreachable);
+      throw new KeyServiceException("the key server " + trouble(unreachable), unreachable);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new KeyServiceException("interrupted while waiting for the key server", e);
@@ -502,6 +502,17 @@ public final class KeyClient implements AutoCloseable {
     }
   }
 
+  /** What it means that no answer came. */
+  private static String trouble(IOException e) {
+    String message = String.valueOf(e.getMessage());
+    // An alert of the other side (RFC 8446, section 6.2): bad_certificate, certificate_unknown, ...
+    return e instanceof SSLException && message.contains("alert") && message.contains("certificate")
+        ? "does not accept this node's certificate ("
+            + message
+            + "); it may be revoked or have expired: have a new one issued, with 'coffer ca issue'"
+        : "cannot be reached: " + message;
+  }
+
   private JsonObject sendOnce(
       String method, String path, @Nullable JsonObject body, boolean withToken) throws IOException {
     try {
@@ -510,8 +521,7 @@ public final class KeyClient implements AutoCloseable {
     } catch (KeyServiceException e) {
       throw e;
     } catch (IOException e) {
-      throw new KeyServiceException(
-          "the key server " + server() + " cannot be reached: " + e.getMessage(), e);
+      throw new KeyServiceException("the key server " + server() + " " + trouble(e), e);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new KeyServiceException("interrupted while waiting for the key server", e);

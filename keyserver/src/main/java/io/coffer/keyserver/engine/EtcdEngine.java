@@ -31,6 +31,9 @@ import org.jspecify.annotations.Nullable;
  * what one of them should be doing.
  */
 public final class EtcdEngine implements Engine {
+  /** What etcd says of a lease that ran out, after a pause of this server, say. */
+  private static final String LEASE_GONE = "requested lease not found";
+
   private static final System.Logger LOG = System.getLogger("io.coffer.keyserver");
   private static final Set<String> BINARY = Set.of("key", "value");
   // etcd's default for --max-txn-ops.
@@ -432,32 +435,38 @@ public final class EtcdEngine implements Engine {
       return false;
     }
     byte[] key = bytes(turn);
-    JsonObject answer =
-        etcd.write(
-            "/v3/kv/txn",
-            new JsonObject()
-                .put(
-                    "compare",
-                    List.of(
-                        new JsonObject()
-                            .put("key", key)
-                            .put("target", "CREATE")
-                            .put("result", "EQUAL")
-                            .put("create_revision", "0")))
-                .put(
-                    "success",
-                    List.of(
-                        new JsonObject()
-                            .put(
-                                "request_put",
-                                new JsonObject()
-                                    .put("key", key)
-                                    .put("value", bytes(Long.toString(mine)))
-                                    .put("lease", Long.toString(mine)))))
-                .put(
-                    "failure",
-                    List.of(
-                        new JsonObject().put("request_range", new JsonObject().put("key", key)))));
+    JsonObject request =
+        new JsonObject()
+            .put(
+                "compare",
+                List.of(
+                    new JsonObject()
+                        .put("key", key)
+                        .put("target", "CREATE")
+                        .put("result", "EQUAL")
+                        .put("create_revision", "0")))
+            .put(
+                "success",
+                List.of(
+                    new JsonObject()
+                        .put(
+                            "request_put",
+                            new JsonObject()
+                                .put("key", key)
+                                .put("value", bytes(Long.toString(mine)))
+                                .put("lease", Long.toString(mine)))))
+            .put(
+                "failure",
+                List.of(new JsonObject().put("request_range", new JsonObject().put("key", key))));
+    JsonObject answer;
+    try {
+      answer = etcd.write("/v3/kv/txn", request);
+    } catch (EngineException e) {
+      if (String.valueOf(e.getMessage()).contains(LEASE_GONE)) {
+        return false; // the next keep-alive takes a new one
+      }
+      throw e;
+    }
     try {
       if (answer.bool("succeeded", false)) {
         return true;

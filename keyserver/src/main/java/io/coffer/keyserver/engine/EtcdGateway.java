@@ -36,6 +36,9 @@ import org.jspecify.annotations.Nullable;
 final class EtcdGateway implements AutoCloseable {
   private static final Set<String> BINARY = Set.of("key", "value");
   private static final Duration CONNECT = Duration.ofSeconds(1);
+  private static final String COMPARE =
+      "compare --etcd-ca and --etcd-cert with the certificates that etcd was given";
+
   private static final Duration ONE_READ = Duration.ofSeconds(2);
   private static final Duration ONE_WRITE = Duration.ofSeconds(7);
   private static final long PATIENCE_NANOS = Duration.ofSeconds(8).toNanos();
@@ -181,15 +184,11 @@ final class EtcdGateway implements AutoCloseable {
     } catch (EngineException e) {
       throw e;
     } catch (SSLException e) {
-      throw new Unanswered(
-          member
-              + ": "
-              + e.getMessage()
-              + "; compare --etcd-ca and --etcd-cert with the certificates that etcd was given",
-          true,
-          e);
+      throw new Unanswered(member + ": " + e.getMessage() + "; " + COMPARE, true, e);
     } catch (IOException e) {
-      throw new Unanswered(member + ": " + e, true, e);
+      // With TLS 1.3 a member that refuses a certificate may be gone before it has said so.
+      String advice = "https".equals(member.getScheme()) ? "; if this lasts, " + COMPARE : "";
+      throw new Unanswered(member + ": " + e + advice, true, e);
     } catch (JsonException e) {
       throw new EngineException("an answer of etcd is not understood: " + e.getMessage(), e);
     } catch (InterruptedException e) {

@@ -7,6 +7,7 @@ import io.coffer.keyserver.box.ProblemException;
 import io.coffer.keyserver.box.Tokens;
 import io.coffer.keyserver.ca.Identity;
 import io.coffer.keyserver.ca.TrustedAuthority;
+import io.coffer.keyserver.engine.EngineException;
 import io.coffer.keyserver.json.JsonException;
 import io.coffer.keyserver.json.JsonObject;
 import io.coffer.keyserver.login.Logins;
@@ -18,6 +19,7 @@ import io.helidon.http.Header;
 import io.helidon.http.HeaderNames;
 import io.helidon.http.HeaderValues;
 import io.helidon.http.Status;
+import io.helidon.webserver.ServerConnectionException;
 import io.helidon.webserver.http.Handler;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
@@ -68,6 +70,14 @@ final class Api implements Handler {
           "secret",
           "quote",
           "signature");
+
+  /** What is said when the engine fails, and what to do then. */
+  static final String STORE_FAILS = "the store of this key server does not answer";
+
+  static final String STORE_FAILS_ADVICE =
+      "Try again in some seconds. What was to be changed may have been changed: look before you"
+          + " repeat it. If this lasts, an operator looks after the store: more than half of etcd's"
+          + " members have to run, or the disk may be full; the server's log says more.";
 
   private final Callers callers;
   private final PageResource pages;
@@ -212,9 +222,13 @@ final class Api implements Handler {
       LOG.log(System.Logger.Level.ERROR, "the store is not to be trusted: {0}", e.getMessage());
       reason = String.valueOf(e.getMessage());
       refusal = new ProblemException(500, reason, "Tell an operator of this key server.");
-    } catch (DataReader.InsufficientDataAvailableException e) {
+    } catch (DataReader.InsufficientDataAvailableException | ServerConnectionException e) {
       reason = "the request ended in its middle";
       refusal = ProblemException.badRequest(reason, "Send all of it.");
+    } catch (EngineException e) {
+      LOG.log(System.Logger.Level.ERROR, "{0} failed: {1}", action, e.getMessage());
+      reason = String.valueOf(e.getMessage());
+      refusal = new ProblemException(503, STORE_FAILS, STORE_FAILS_ADVICE);
     } catch (IOException | RuntimeException e) {
       LOG.log(System.Logger.Level.ERROR, "a request failed: " + action, e);
       reason = "internal error";

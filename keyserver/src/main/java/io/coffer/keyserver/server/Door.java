@@ -16,6 +16,7 @@ import io.coffer.keyserver.record.IntegrityException;
 import io.helidon.common.buffers.DataReader;
 import io.helidon.http.HeaderNames;
 import io.helidon.http.Status;
+import io.helidon.webserver.ServerConnectionException;
 import io.helidon.webserver.http.Handler;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
@@ -164,9 +165,13 @@ final class Door implements Handler {
       LOG.log(System.Logger.Level.ERROR, "the store is not to be trusted: {0}", e.getMessage());
       reason = String.valueOf(e.getMessage());
       answer = problem(500, "The store is damaged; tell an operator of the key server.");
-    } catch (DataReader.InsufficientDataAvailableException e) {
+    } catch (DataReader.InsufficientDataAvailableException | ServerConnectionException e) {
       reason = "the request ended in its middle";
       answer = problem(400, reason);
+    } catch (EngineException e) {
+      LOG.log(System.Logger.Level.ERROR, "{0} failed: {1}", action, e.getMessage());
+      reason = String.valueOf(e.getMessage());
+      answer = problem(503, Api.STORE_FAILS + ". " + Api.STORE_FAILS_ADVICE);
     } catch (IOException | RuntimeException e) {
       LOG.log(System.Logger.Level.ERROR, "a request failed: " + action, e);
       reason = "internal error";

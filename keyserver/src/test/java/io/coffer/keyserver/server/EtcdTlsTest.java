@@ -207,10 +207,24 @@ class EtcdTlsTest {
             "/v1/owners/project:p1/door",
             "{\"service\":\"cinder\",\"roles\":{\"member\":\"user\"}}");
     etcd.kill(0);
+    saysWhatToDoWhileEtcdIsDown(again);
     etcd.start(0);
     assertTrue(
         TestServer.eventually(
             () -> door(first, "GET", again + "/payload", null, "text/plain").statusCode() == 200));
+  }
+
+  private static void saysWhatToDoWhileEtcdIsDown(String secret) throws Exception {
+    try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+      var there = threads.submit(() -> door(first, "GET", secret + "/payload", null, "text/plain"));
+      TestServer.Answer here = first.operator().get("/v1/services");
+      assertEquals(503, here.status(), here::text);
+      assertEquals("application/problem+json", here.type());
+      assertTrue(here.json().string("detail").contains("more than half of etcd"), here::text);
+      HttpResponse<byte[]> refused = there.get();
+      assertEquals(503, refused.statusCode());
+      assertTrue(new String(refused.body(), UTF_8).contains("Try again"));
+    }
   }
 
   @Test
