@@ -227,10 +227,10 @@ final class SlurmCluster implements AutoCloseable {
     }
   }
 
-  /** The processes that hold the views of a job. */
+  /** The processes that hold the views of a job; not one that tries an old ticket elsewhere. */
   List<ProcessHandle> holders(String job) {
     return processes(job).entrySet().stream()
-        .filter(each -> each.getValue().contains("io.coffer.cli.Main job hold"))
+        .filter(each -> each.getValue().contains("io.coffer.cli.Main job hold --at /tmp/coffer."))
         .map(each -> ProcessHandle.of(each.getKey()))
         .flatMap(Optional::stream)
         .toList();

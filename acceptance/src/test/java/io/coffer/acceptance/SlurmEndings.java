@@ -199,8 +199,13 @@ final class SlurmEndings {
     switch (ending) {
       case NORMAL, FAILING_COMMAND -> {}
       case CANCELLED -> cluster.in(Command.of("scancel", job)).ok();
-      case TIME_LIMIT ->
-          cluster.in(Command.of("scontrol", "update", "JobId=" + job, "EndTime=now")).ok();
+      case TIME_LIMIT -> {
+        // Slurm refuses it for a job that has begun in this very second.
+        Command now = cluster.in(Command.of("scontrol", "update", "JobId=" + job, "EndTime=now"));
+        assertTrue(
+            Mounted.waitUntil(Duration.ofSeconds(30), () -> now.run().exit() == 0),
+            () -> "job " + job + " gets no other end: " + now.run());
+      }
       case REQUEUED -> {
         cluster.in(Command.of("scontrol", "requeue", job)).ok();
         // Slurm would wait for two minutes, and only takes another time once it has cleaned up. It

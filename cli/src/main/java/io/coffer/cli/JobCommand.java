@@ -9,6 +9,7 @@ import io.coffer.keys.VolumeException;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -49,6 +50,9 @@ final class JobCommand extends BaseCommand {
 
   /** The variable by which the job carries its ticket. */
   static final String TICKET = "COFFER_TICKET";
+
+  /** The agent gives whole seconds, and takes a moment. */
+  private static final Duration ROUNDING = Duration.ofMinutes(1);
 
   @Parameters(index = "0", paramLabel = "ACTION", description = "What to do, see above.")
   private String action = "";
@@ -164,6 +168,12 @@ final class JobCommand extends BaseCommand {
     }
     AgentClient.Issued issued = agent.ticket(fingerprint, directory.toRealPath(), nodes, time);
     ui.err().println("coffer: ticket " + issued.id() + ", good until " + issued.until());
+    if (Instant.parse(issued.until()).isBefore(Instant.now().plus(time).minus(ROUNDING))) {
+      ui.err()
+          .println(
+              "  The agent holds the key for no longer; to change that, first: coffer agent remove "
+                  + Shell.quote(directory.toRealPath().toString()));
+    }
     ui.out().println(issued.text());
   }
 

@@ -100,10 +100,11 @@ final class JobHolder {
       throws CommandException, VolumeException, BatchException, IOException {
     JobKey ticket = JobKey.open(text);
     GocryptfsVolume volume = Volumes.open(ticket.volume(), null, false);
-    AskedKey asked = AskedKey.of(ticket, volume);
     boolean made = !Files.exists(at, LinkOption.NOFOLLOW_LINKS);
     // Before anything is made, for this process may be killed at any moment.
     LeftoverWatch watch = LeftoverWatch.start(at, made);
+    // Not before that: the watch would keep the pipe to a munge(1) that is being started open.
+    AskedKey asked = AskedKey.of(ticket, volume);
     AtomicBoolean refused = new AtomicBoolean();
     try {
       if (made) {

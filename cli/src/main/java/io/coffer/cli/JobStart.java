@@ -69,7 +69,8 @@ record JobStart(@Nullable Path given, boolean readOnly, Duration timeout) {
    * @param attached it ends with this process
    */
   Started start(boolean attached) throws BatchException {
-    if (System.getenv(JobCommand.TICKET) == null) {
+    // Empty if making it failed in the line that exports it.
+    if (System.getenv().getOrDefault(JobCommand.TICKET, "").isBlank()) {
       throw new BatchException(
           "there is no ticket in "
               + JobCommand.TICKET
