@@ -593,6 +593,8 @@ class SharedVolumeTest {
     return Command.of("fio", "--name=node" + node, "--filename=" + view.resolve("shared"))
         .and("--rw=write:" + 3 * record, "--bs=" + record, "--offset=" + (long) node * record)
         .and("--io_size=" + (long) count * record, "--size=" + (4L * count - node) * record)
-        .and("--ioengine=psync", "--verify=crc32c", "--verify_fatal=1", "--randseed=7", option);
+        .and("--ioengine=psync", "--verify=crc32c", "--verify_fatal=1")
+        // Else fio leaves files where it was started.
+        .and("--verify_state_save=0", "--randseed=7", option);
   }
 }
