@@ -6,6 +6,7 @@ import io.coffer.batch.LeftoverWatch;
 import io.coffer.batch.TicketHolder;
 import io.coffer.crypto.Scrypt;
 import io.coffer.crypto.SecretBytes;
+import io.coffer.format.gocryptfs.FeatureFlag;
 import io.coffer.keys.GocryptfsVolume;
 import io.coffer.keys.VolumeException;
 import io.coffer.posix.ErrnoException;
@@ -26,6 +27,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Parameters;
 
@@ -42,7 +45,14 @@ final class WarmUpCommand extends BaseCommand {
   private static final int ALIGNMENT = 4096;
   private static final int PIECES = 6000;
   private static final int FILES = 2000;
+  private static final int LISTINGS = 4;
   private static final int HASHES = 10;
+
+  /** What "ls -l" asks of each file. */
+  private static final byte[][] ATTRIBUTES = {
+    "security.selinux".getBytes(StandardCharsets.US_ASCII),
+    "system.posix_acl_access".getBytes(StandardCharsets.US_ASCII)
+  };
 
   @Parameters(paramLabel = "DIR", description = "An empty directory, which is left as it comes.")
   private Path directory = Path.of(".");
@@ -90,11 +100,18 @@ final class WarmUpCommand extends BaseCommand {
             List.of("encrypt", "--password-file", password, plain.toString(), volume.toString()),
             List.of("check", "--password-file", password, volume.toString()),
             List.of("unmount", view.toString()))) {
-      CofferCommand.commandLine(silent).execute(line.toArray(new String[0]));
+      execute(silent, line);
     }
     hashPasswords();
     beInJob(view);
     mount(volume, view);
+    String trees = Files.createDirectory(directory.resolve("trees")).toString();
+    execute(silent, List.of("init", "--format", "fscrypt", "--password-file", password, trees));
+    mountTrees(Path.of(trees), view, silent, password);
+  }
+
+  private static void execute(Ui silent, List<String> line) {
+    CofferCommand.commandLine(silent).execute(line.toArray(new String[0]));
   }
 
   /** Until the hash is compiled to the last level; every command that asks a password needs it. */
@@ -118,9 +135,41 @@ final class WarmUpCommand extends BaseCommand {
     JobStart.of(new String[] {JobCommand.NAME, "mount", "--at", view.toString(), "-r"});
   }
 
-  /** What the daemon does; where there is no FUSE, only as far as it goes. */
-  private void mount(Path volume, Path view) throws VolumeException, IOException, CommandException {
+  private void mount(Path volume, Path view) throws VolumeException, IOException {
     GocryptfsVolume opened = GocryptfsVolume.open(volume, false);
+    try (SecretBytes password = SecretBytes.copyOf("warm-up".getBytes(StandardCharsets.US_ASCII));
+        SecretBytes masterKey = opened.unlock(password)) {
+      List<FeatureFlag> features = opened.config().flags();
+      int longNameMax = opened.config().longNameMax();
+      ViewSpec spec =
+          spec(volume, view, features, longNameMax, EnumSet.noneOf(ViewSpec.Switch.class));
+      serve(spec, masterKey, () -> use(view));
+    }
+  }
+
+  private void mountTrees(Path volume, Path view, Ui silent, String password) throws IOException {
+    Path tree = view.resolve("tree");
+    serve(
+        spec(volume, view, List.of(), 0, EnumSet.of(ViewSpec.Switch.POLICIES)),
+        null,
+        () -> {
+          String path = tree.toString();
+          execute(silent, List.of("unlock", "--password-file", password, view.toString()));
+          Files.createDirectory(tree);
+          execute(silent, List.of("policy", "set", path));
+          use(tree);
+          execute(silent, List.of("status", path));
+          execute(silent, List.of("lock", path));
+        });
+  }
+
+  private static ViewSpec spec(
+      Path volume,
+      Path view,
+      List<FeatureFlag> features,
+      int longNameMax,
+      Set<ViewSpec.Switch> switches)
+      throws IOException {
     ByteArrayOutputStream pipe = new ByteArrayOutputStream();
     new ViewSpec(
             volume.toRealPath(),
@@ -128,10 +177,10 @@ final class WarmUpCommand extends BaseCommand {
             "warm-up",
             "coffer",
             "coffer",
-            opened.config().flags(),
-            opened.config().longNameMax(),
+            features,
+            longNameMax,
             true,
-            EnumSet.noneOf(ViewSpec.Switch.class),
+            switches,
             null,
             null,
             null,
@@ -139,13 +188,19 @@ final class WarmUpCommand extends BaseCommand {
             List.of(),
             List.of())
         .write(new DataOutputStream(pipe));
-    ViewSpec spec =
-        ViewSpec.read(new DataInputStream(new ByteArrayInputStream(pipe.toByteArray())));
-    try (SecretBytes password = SecretBytes.copyOf("warm-up".getBytes(StandardCharsets.US_ASCII));
-        SecretBytes masterKey = opened.unlock(password)) {
+    return ViewSpec.read(new DataInputStream(new ByteArrayInputStream(pipe.toByteArray())));
+  }
+
+  private interface Use {
+    void run() throws IOException;
+  }
+
+  /** What the daemon does; where there is no FUSE, only as far as it goes. */
+  private void serve(ViewSpec spec, @Nullable SecretBytes masterKey, Use use) throws IOException {
+    try {
       View mounted = View.mount(spec, masterKey);
       try {
-        use(view);
+        use.run();
       } finally {
         mounted.unmount();
       }
@@ -176,12 +231,38 @@ final class WarmUpCommand extends BaseCommand {
         Files.delete(link);
       }
     }
+    for (int i = 0; i < LISTINGS; i++) {
+      list(view, i);
+    }
     List<Path> all;
     try (var entries = Files.walk(view)) {
       all = new ArrayList<>(entries.skip(1).toList());
     }
     for (Path each : all.reversed()) {
       Files.delete(each);
+    }
+  }
+
+  /** As "ls -lR" does; a directory that has changed is listed by the daemon again. */
+  private static void list(Path view, int round) throws IOException {
+    List<Path> all;
+    try (var entries = Files.walk(view)) {
+      all = entries.toList();
+    }
+    for (Path each : all) {
+      if (Files.isDirectory(each)) {
+        Files.createFile(each.resolve("more" + round));
+      } else {
+        byte[] name = each.toString().getBytes(StandardCharsets.UTF_8);
+        for (byte[] attribute : ATTRIBUTES) {
+          try {
+            Linux.getXattr(Flags.AT_FDCWD, name, attribute);
+          } catch (ErrnoException e) {
+            // A store without such attributes; the daemon has been asked, which is what counts.
+            return;
+          }
+        }
+      }
     }
   }
 
