@@ -35,7 +35,7 @@ until_answers() { # URL
 coffer() {
   /usr/bin/python3 bench/barbican/keystone.py 35357 2>"$dir/keystone.log" & pids="$pids $!"
   echo 'a passphrase for measuring' >"$dir/pass"
-  ./coffer keyserver init --listen 127.0.0.1:17450 --passphrase-file "$dir/pass" "$dir/keys" 2>"$dir/init.log"
+  ./coffer keyserver init --listen 127.0.0.1:17450 --passphrase-file "$dir/pass" "$dir/keys" 2>"$dir/init.log" || { cat "$dir/init.log" >&2; exit 1; }
   echo '{"keystone":{"url":"http://127.0.0.1:35357"}}' >"$dir/keys/logins.json"
   ./coffer keyserver run --passphrase-file "$dir/pass" --barbican 127.0.0.1:19311 "$dir/keys" \
     2>"$dir/coffer.log" & pids="$pids $!"
