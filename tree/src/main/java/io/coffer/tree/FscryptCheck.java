@@ -41,7 +41,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>With repair it removes what a crash left half-made, gives empty directories a new context, and
  * makes sizes agree with the contents that are there. It never overwrites a byte of contents.
- * Nothing else should write to the volume meanwhile.
+ * Nothing else should write to the volume meanwhile. Without repair others may: what is gone by the
+ * time it is looked at is passed over, and what does not fit is looked at again.
  */
 public final class FscryptCheck {
   private static final int LARGEST_SIDECAR = 4096;
@@ -239,7 +240,7 @@ public final class FscryptCheck {
         FscryptStoredName.decode(name);
         return codec == null ? null : codec.decode(name);
       }
-      byte[] ciphertext = readSmall(directory, FscryptStoredName.sidecarOf(name));
+      byte[] ciphertext = readSidecar(directory, name);
       FscryptStoredName.check(name, ciphertext);
       return codec == null ? null : codec.decodeLong(name, ciphertext);
     } catch (FormatException e) {
@@ -260,6 +261,9 @@ public final class FscryptCheck {
           e.getMessage() + "; it was made or renamed without Coffer, and is not shown");
     } catch (ErrnoException e) {
       if (e.errno() == Errno.ENOENT) {
+        if (!VolumeCheck.isThere(directory, name)) {
+          return null;
+        }
         report.error(
             Kind.MISSING_SIDECAR,
             place,
@@ -272,6 +276,22 @@ public final class FscryptCheck {
       }
     }
     return null;
+  }
+
+  /** Whoever removes an entry takes its sidecar after it, and may make both again. */
+  private static byte[] readSidecar(StoreDirectory directory, byte[] name) throws ErrnoException {
+    for (int look = 1; ; look++) {
+      try {
+        return readSmall(directory, FscryptStoredName.sidecarOf(name));
+      } catch (ErrnoException e) {
+        if (e.errno() != Errno.ENOENT
+            || look == VolumeCheck.LOOKS
+            || !VolumeCheck.isThere(directory, name)
+            || !VolumeCheck.pause()) {
+          throw e;
+        }
+      }
+    }
   }
 
   private static byte[] readSmall(StoreDirectory directory, byte[] name) throws ErrnoException {
@@ -298,7 +318,7 @@ public final class FscryptCheck {
         case FileStatus.TYPE_REGULAR -> {
           report.files.incrementAndGet();
           if (policy != null) {
-            file(directory, name, place, status, policy);
+            file(directory, name, place, policy);
           }
         }
         case FileStatus.TYPE_SYMLINK -> {
@@ -310,13 +330,19 @@ public final class FscryptCheck {
         default -> report.others.incrementAndGet();
       }
     } catch (ErrnoException e) {
-      report.unreadable(place, e);
+      if (!isGone(e)) {
+        report.unreadable(place, e);
+      }
     }
     report.progress();
   }
 
-  private void file(
-      StoreDirectory directory, byte[] name, Place place, FileStatus status, FscryptPolicy policy)
+  /** What was listed has been removed or replaced since. */
+  private static boolean isGone(ErrnoException e) {
+    return e.errno() == Errno.ENOENT || e.errno() == Errno.ESTALE;
+  }
+
+  private void file(StoreDirectory directory, byte[] name, Place place, FscryptPolicy policy)
       throws ErrnoException {
     byte[] stored = directory.getXattr(name, CONTEXT);
     if (stored == null) {
@@ -334,17 +360,44 @@ public final class FscryptCheck {
       report.error(Kind.DAMAGED_CONTEXT, place, String.valueOf(e.getMessage()));
       return;
     }
-    sizes(directory, name, place, status.size(), policy);
+    sizes(directory, name, place, policy);
+  }
+
+  /** Stored size, and the real one or -1. */
+  private record Sizes(long stored, long real) {
+    boolean fit(int unit) {
+      return real >= 0 && stored >= roundedUp(real, unit) && stored % unit == 0;
+    }
+  }
+
+  /**
+   * The real size is set after contents when a file grows, and before they go when it shrinks; so
+   * it is read first, and both again if they do not fit: they may be of two moments.
+   */
+  private static Sizes readSizes(StoreDirectory directory, byte[] name, int unit)
+      throws ErrnoException {
+    for (int look = 1; ; look++) {
+      long real = FscryptStoredAttributes.size(directory.getXattr(name, SIZE));
+      Sizes sizes = new Sizes(directory.status(name).size(), real);
+      if (sizes.fit(unit) || look == VolumeCheck.LOOKS || !VolumeCheck.pause()) {
+        return sizes;
+      }
+    }
+  }
+
+  private static long roundedUp(long size, int unit) {
+    return (size + unit - 1) / unit * unit;
   }
 
   /** What holds always: the real size is there, and the stored file has all units up to it. */
-  private void sizes(
-      StoreDirectory directory, byte[] name, Place place, long stored, FscryptPolicy policy)
+  private void sizes(StoreDirectory directory, byte[] name, Place place, FscryptPolicy policy)
       throws ErrnoException {
     int unit = policy.dataUnitBytes();
-    long size = FscryptStoredAttributes.size(directory.getXattr(name, SIZE));
-    long needed = (Math.max(size, 0) + unit - 1) / unit * unit;
-    long roundedUp = (stored + unit - 1) / unit * unit;
+    Sizes found = readSizes(directory, name, unit);
+    long stored = found.stored();
+    long size = found.real();
+    long needed = roundedUp(Math.max(size, 0), unit);
+    long roundedUp = roundedUp(stored, unit);
     if (size >= 0 && needed <= stored) {
       if (stored % unit != 0) {
         mend(
@@ -419,6 +472,9 @@ public final class FscryptCheck {
       String what = "was being prepared or removed when the writer stopped";
       remove(directory, name, place, Kind.LEFTOVER_TEMPORARY, what);
     } else if (isSidecar(name)) {
+      if (VolumeCheck.isThere(directory, Arrays.copyOf(name, FscryptStoredName.LONG_LENGTH))) {
+        return; // its entry has come since the names were listed
+      }
       String what = "belongs to a long name of which there is no entry";
       remove(directory, name, place, Kind.ORPHANED_SIDECAR, what);
     } else {
@@ -445,9 +501,10 @@ public final class FscryptCheck {
         mend(Severity.NOTE, kind, place, explanation, "removed", () -> directory.unlink(name));
         return;
       }
-      boolean empty;
-      try (StoreDirectory child = directory.openDirectory(name)) {
-        empty = namesIn(child).isEmpty();
+      boolean empty = isEmpty(directory, name);
+      // Whoever removes a directory moves it aside first, and puts it back if it holds something.
+      for (int look = 1; !empty && look < VolumeCheck.LOOKS && VolumeCheck.pause(); look++) {
+        empty = isEmpty(directory, name);
       }
       if (empty) {
         mend(
@@ -462,7 +519,15 @@ public final class FscryptCheck {
         report.error(kind, place, explanation + look);
       }
     } catch (ErrnoException e) {
-      report.unreadable(place, e);
+      if (!isGone(e)) {
+        report.unreadable(place, e);
+      }
+    }
+  }
+
+  private static boolean isEmpty(StoreDirectory parent, byte[] name) throws ErrnoException {
+    try (StoreDirectory directory = parent.openDirectory(name)) {
+      return namesIn(directory).isEmpty();
     }
   }
 

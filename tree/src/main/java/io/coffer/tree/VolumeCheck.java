@@ -53,7 +53,7 @@ public final class VolumeCheck {
   /**
    * How often, and at what distance, something is looked at that may be in the middle of a change.
    */
-  private static final int LOOKS = 4;
+  static final int LOOKS = 4;
 
   private static final int PAUSE_MILLIS = 20;
 
@@ -554,7 +554,7 @@ public final class VolumeCheck {
   }
 
   /** Is the entry still there? Others may remove what was listed. */
-  private static boolean isThere(StoreDirectory directory, byte[] name) {
+  static boolean isThere(StoreDirectory directory, byte[] name) {
     try {
       directory.status(name);
       return true;
@@ -564,7 +564,7 @@ public final class VolumeCheck {
   }
 
   /** Waits a little; false if this thread was told to stop. */
-  private static boolean pause() {
+  static boolean pause() {
     try {
       Thread.sleep(PAUSE_MILLIS);
       return true;
