@@ -2,6 +2,7 @@ package io.coffer.batch;
 
 import io.coffer.crypto.RandomBytes;
 import io.coffer.posix.Credentials;
+import io.coffer.posix.Errno;
 import io.coffer.posix.ErrnoException;
 import io.coffer.posix.FileStatus;
 import io.coffer.posix.Flags;
@@ -34,8 +35,6 @@ public final class JobLeftovers {
 
   /** A directory that is younger may be one on which a job is about to mount. */
   private static final Duration OLD = Duration.ofMinutes(10);
-
-  private static final int NOT_CONNECTED = 107;
 
   private JobLeftovers() {}
 
@@ -75,7 +74,7 @@ public final class JobLeftovers {
           Linux.removeDirectory(Flags.AT_FDCWD, name);
         }
       } catch (ErrnoException e) {
-        if (e.errno() == NOT_CONNECTED) {
+        if (e.errno() == Errno.ENOTCONN) {
           unmount(place);
         }
       }
