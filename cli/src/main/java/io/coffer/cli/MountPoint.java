@@ -13,7 +13,6 @@ import org.jspecify.annotations.Nullable;
 /** Looks at a mount point before anything is asked or mounted. */
 public final class MountPoint {
   private static final long READ_ONLY = 1;
-  private static final int NOT_CONNECTED = 107;
 
   /** What can be wrong with a mount point. */
   public enum Problem {
@@ -65,7 +64,7 @@ public final class MountPoint {
         return entries.iterator().hasNext() ? Problem.NOT_EMPTY : null;
       }
     } catch (ErrnoException e) {
-      return e.errno() == NOT_CONNECTED ? Problem.DISCONNECTED : Problem.NOT_ACCESSIBLE;
+      return e.errno() == Errno.ENOTCONN ? Problem.DISCONNECTED : Problem.NOT_ACCESSIBLE;
     } catch (IOException e) {
       return whyNot(mountPoint);
     }
@@ -125,7 +124,7 @@ public final class MountPoint {
       return Problem.NOT_ACCESSIBLE;
     } catch (ErrnoException e) {
       return switch (e.errno()) {
-        case NOT_CONNECTED -> Problem.DISCONNECTED;
+        case Errno.ENOTCONN -> Problem.DISCONNECTED;
         case Errno.ENOENT -> Problem.MISSING;
         case Errno.ENOTDIR -> Problem.NOT_A_DIRECTORY;
         default -> Problem.NOT_ACCESSIBLE;
