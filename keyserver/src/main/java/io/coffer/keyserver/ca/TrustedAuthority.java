@@ -5,6 +5,7 @@ import java.math.BigInteger;
 import java.net.Socket;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.FileTime;
 import java.security.GeneralSecurityException;
 import java.security.KeyStore;
@@ -45,7 +46,7 @@ public final class TrustedAuthority {
   private final @Nullable Path revocationFile;
   private final X509ExtendedTrustManager pkix;
 
-  private @Nullable FileTime listTime;
+  private @Nullable Version listVersion;
   private long checkedNanos;
   private volatile Set<BigInteger> revoked = Set.of();
 
@@ -59,7 +60,7 @@ public final class TrustedAuthority {
     this.revocationFile = revocationFile;
     this.pkix = pkix(authority);
     if (revocationFile != null) {
-      listTime = Files.getLastModifiedTime(revocationFile);
+      listVersion = Version.of(revocationFile);
       revoked = read(revocationFile);
       checkedNanos = System.nanoTime();
     }
@@ -82,8 +83,22 @@ public final class TrustedAuthority {
   /**
    * A TLS 1.3 context of a node that shows its certificate and expects the other end to show one of
    * the given profiles.
+   *
+   * @throws CertificateException if another authority has issued the certificate
    */
-  public SSLContext context(X509Certificate own, PrivateKey key, Set<Profile> expected) {
+  public SSLContext context(X509Certificate own, PrivateKey key, Set<Profile> expected)
+      throws CertificateException {
+    if (!own.getIssuerX500Principal().equals(authority.getSubjectX500Principal())) {
+      throw new CertificateException(
+          "the certificate of "
+              + own.getSubjectX500Principal().getName()
+              + " was not issued by the authority "
+              + authority.getSubjectX500Principal().getName()
+              + " but by "
+              + own.getIssuerX500Principal().getName()
+              + "; name the certificate of the authority of both (ca.pem), or have one issued by"
+              + " it");
+    }
     try {
       KeyStore store = KeyStore.getInstance("PKCS12");
       store.load(null, null);
@@ -110,10 +125,10 @@ public final class TrustedAuthority {
     }
     checkedNanos = now;
     try {
-      FileTime time = Files.getLastModifiedTime(file);
-      if (!time.equals(listTime)) {
+      Version version = Version.of(file);
+      if (!version.equals(listVersion)) {
         revoked = read(file);
-        listTime = time;
+        listVersion = version;
       }
     } catch (IOException e) {
       // What was revoked stays revoked; the operator has to repair the file.
@@ -163,6 +178,21 @@ public final class TrustedAuthority {
       throw new IllegalStateException("this Java runtime lacks a PKIX trust manager");
     } catch (GeneralSecurityException e) {
       throw new CertificateException("the authority's certificate cannot be trusted", e);
+    }
+  }
+
+  /**
+   * What tells one version of the list from another without reading it. The time alone does not:
+   * two versions can be written in one tick of the clock by which the kernel dates files (1 to 10
+   * ms), and the later one would never be seen.
+   *
+   * @param key device and inode; another one after the list was replaced
+   * @param size in bytes; larger after a revocation that wrote the file in place
+   */
+  private record Version(Object key, FileTime time, long size) {
+    static Version of(Path file) throws IOException {
+      var attributes = Files.readAttributes(file, BasicFileAttributes.class);
+      return new Version(attributes.fileKey(), attributes.lastModifiedTime(), attributes.size());
     }
   }
 

@@ -210,6 +210,18 @@ class CertificateAuthorityTest {
     }
 
     @Test
+    void aRevocationInTheSameTickOfTheClockIsSeen() throws Exception {
+      var issued = authority.issue(ALICE, Set.of(), DAY);
+      Path list = home.resolve("crl.pem");
+      var time = Files.getLastModifiedTime(list);
+      var trusted = new TrustedAuthority(authority.certificate(), list);
+      authority.revoke("client:alice");
+      Files.setLastModifiedTime(list, time);
+      Thread.sleep(TrustedAuthority.RELOAD_MILLIS + 50L);
+      assertEquals(Optional.empty(), trusted.accepts(issued.certificate()));
+    }
+
+    @Test
     void aListSignedByAnotherAuthorityIsRefused() throws Exception {
       Path other = directory.resolve("other");
       CertificateAuthority.create(other, "Other", Clock.systemUTC());
