@@ -225,8 +225,13 @@ class RunTest {
           session(
                   "open",
                   """
+                  # Who goes on writing leaves nothing beneath the view.
+                  echo 'for i in $(seq 3000); do echo clear >$COFFER_VIEW/$i; done' > writer
                   coffer run --no-namespace $open -- sh -c 'echo mine > $COFFER_VIEW/file
-                    cat $COFFER_VIEW/file; kill -9 $PPID; sleep 60' || echo "$?"
+                    cat $COFFER_VIEW/file
+                    setsid sh writer 2>/dev/null &
+                    while [ ! -e $COFFER_VIEW/9 ]; do sleep 0.01; done
+                    kill -9 $PPID; sleep 60' || echo "$?"
                   for i in $(seq 100); do [ -n "$(ls -A tmp)" ] || break; sleep 0.1; done
                   ls -A tmp; grep -c "$PWD" /proc/mounts || true
                   """)

@@ -184,7 +184,9 @@ final class SlurmCluster implements AutoCloseable {
   }
 
   /**
-   * Starts those daemons again that are not there, and takes nodes back that Slurm has shut out.
+   * Starts those daemons again that are not there, takes nodes back that Slurm has shut out, and
+   * cancels jobs that have ended, which a controller that was killed before it had saved that
+   * believes to run for ever.
    */
   List<String> mend() {
     List<String> mended = new ArrayList<>();
@@ -194,6 +196,14 @@ final class SlurmCluster implements AutoCloseable {
         mended.add(who + " started again");
       }
     }
+    in(Command.of("squeue", "-h", "-o", "%i"))
+        .run()
+        .out()
+        .lines()
+        .forEach(job -> {
+          in(Command.of("scancel", job)).run();
+          mended.add("cancelled, since it has ended: job " + job);
+        });
     in(Command.of("sinfo", "-h", "-N", "-o", "%N %T %E"))
         .run()
         .out()
@@ -257,10 +267,15 @@ final class SlurmCluster implements AutoCloseable {
 
   /** Waits until a job has ended, and tells how. */
   String awaitEnd(String job) {
-    if (!Mounted.waitUntil(Duration.ofMinutes(3), () -> ENDED.contains(state(job)))) {
+    if (!ends(job, Duration.ofMinutes(3))) {
       throw new AssertionError("job " + job + " does not end: " + state(job) + ", " + output(job));
     }
     return state(job);
+  }
+
+  /** Has a job ended, or does it within this time? */
+  boolean ends(String job, Duration time) {
+    return Mounted.waitUntil(time, () -> ENDED.contains(state(job)));
   }
 
   /** What a job has printed. */

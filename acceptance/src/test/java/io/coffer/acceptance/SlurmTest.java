@@ -117,13 +117,23 @@ class SlurmTest {
     assertTrue(cluster.output(failing).contains("mounted"), () -> cluster.output(failing));
     assertNothingLeft(failing);
 
+    String revoked = ticket();
     String cancelled =
-        cluster.submit(ticket(), script("srun --overlap sh -c 'cd $VIEW; sleep 600'"));
+        cluster.submit(revoked, script("srun --overlap sh -c 'cd $VIEW; sleep 600'"));
     cluster.awaitOutput(cancelled, "mounted");
     for (String node : SlurmCluster.NODES) {
       List<String> views = cluster.views(node, cancelled);
       assertEquals(1, views.size(), () -> node + ": " + views);
     }
+    cluster.in(Command.coffer("job", "revoke", "nobody-s")).run().expectExit(40);
+    cluster.in(Command.coffer("job", "revoke", revoked)).ok().errHas("revoked 1 ticket");
+    assertTrue(
+        Mounted.waitUntil(
+            Duration.ofSeconds(60),
+            () ->
+                SlurmCluster.NODES.stream()
+                    .allMatch(node -> cluster.views(node, cancelled).isEmpty())),
+        () -> "views stay when their ticket is revoked: " + cluster.leftovers(cancelled));
     cluster.in(Command.of("scancel", cancelled)).ok();
     assertEquals("CANCELLED", cluster.awaitEnd(cancelled));
     assertNothingLeft(cancelled);

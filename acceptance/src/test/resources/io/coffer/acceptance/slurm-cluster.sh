@@ -155,9 +155,11 @@ views() {
     '\$3 ~ /^fuse[.](coffer|gocryptfs)/ && \$2 "/" ~ j {print \$2}' /proc/mounts
 }
 views | note
+ls /tmp | grep "^coffer[.].*[.]job[.]\$SLURM_JOB_ID\$" | note
+for m in /tmp/coffer.*.job."\$SLURM_JOB_ID"; do
+  unshare --mount -- sh -c 'umount -l "\$1"; rmdir "\$1"' sh "\$m" 2>/dev/null
+done
 views | while read -r m; do umount -l "\$m"; done
-ls -d /tmp/coffer.*.job."\$SLURM_JOB_ID" 2>/dev/null | note
-rmdir /tmp/coffer.*.job."\$SLURM_JOB_ID" 2>/dev/null
 exit 0
 EOF
   chmod 755 "$dir/epilog"

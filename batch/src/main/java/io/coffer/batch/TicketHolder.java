@@ -52,6 +52,15 @@ public final class TicketHolder {
   }
 
   /**
+   * The name by which an agent knows its ticket.
+   *
+   * @param ticket as a job carries it
+   */
+  public static String id(String ticket) throws BatchException {
+    return Ticket.parse(unseal(ticket)).id();
+  }
+
+  /**
    * Opens an agent's ticket inside a job, which the environment tells of.
    *
    * @param payload what {@link #unseal} says

@@ -2,9 +2,15 @@ package io.coffer.batch;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.coffer.posix.ErrnoException;
+import io.coffer.posix.Flags;
+import io.coffer.posix.Linux;
+import io.coffer.posix.Mounting;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
@@ -15,6 +21,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.opentest4j.TestAbortedException;
 
 @DisplayName("What earlier jobs left in /tmp")
 class JobLeftoversTest {
@@ -70,6 +77,38 @@ class JobLeftoversTest {
     // Also if the link itself were old enough.
     JobLeftovers.remove(parent, parent.resolve("own"), Instant.now().plusSeconds(60));
     assertEquals(all, left());
+  }
+
+  @Test
+  void goes_if_it_is_a_view_whose_process_is_gone_however_young() throws Exception {
+    Path dead = place("coffer.0123456789abcdef.job.18", Instant.now());
+    int device = mountNothing(dead);
+    try {
+      Linux.close(device);
+      assertThrows(IOException.class, () -> Files.readAttributes(dead, "unix:mode"));
+      JobLeftovers.remove(parent, parent.resolve("own"), limit);
+      assertEquals(List.of(), left());
+    } finally {
+      try {
+        Mounting.unmount(dead.toString(), Flags.MNT_DETACH);
+      } catch (ErrnoException e) {
+        // It is gone, as it should be.
+      }
+    }
+  }
+
+  /** A FUSE mount that nobody serves; it dies with the descriptor that is returned. */
+  private static int mountNothing(Path place) throws ErrnoException {
+    int device;
+    try {
+      device =
+          Linux.open(Flags.AT_FDCWD, "/dev/fuse".getBytes(StandardCharsets.UTF_8), Flags.O_RDWR, 0);
+      String options = "fd=" + device + ",rootmode=40000,user_id=0,group_id=0";
+      Mounting.mount("coffer-test", place.toString(), "fuse.coffer", 0, options);
+    } catch (ErrnoException e) {
+      throw new TestAbortedException("nothing can be mounted here: " + e.getMessage());
+    }
+    return device;
   }
 
   @Test

@@ -5,6 +5,7 @@ import io.coffer.batch.AgentClient;
 import io.coffer.batch.BatchException;
 import io.coffer.batch.ServiceTicket;
 import io.coffer.batch.SlurmStep;
+import io.coffer.batch.TicketHolder;
 import io.coffer.keys.VolumeException;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -29,7 +30,8 @@ import picocli.CommandLine.Parameters;
       "  ticket   before submitting: print a ticket by which the job gets the key from your agent",
       "  mount    in the batch script: open the view on every node, and print where",
       "  run      in the batch script: open the view, run COMMAND, close the view",
-      "  revoke   make a ticket (TICKET, or all) worthless; its views close",
+      "  revoke   make a ticket (TICKET, or all) worthless; its views close.",
+      "           TICKET is the ticket, or its name in 'coffer agent list'",
       "",
       "The job carries the ticket in the variable COFFER_TICKET. There is no password and no key in"
           + " it: it is worthless to other users, on other nodes, in other jobs, a second time, and"
@@ -50,6 +52,11 @@ final class JobCommand extends BaseCommand {
 
   /** The variable by which the job carries its ticket. */
   static final String TICKET = "COFFER_TICKET";
+
+  private static final String ALL = "all";
+
+  /** So begins what MUNGE has sealed. */
+  private static final String SEALED = "MUNGE:";
 
   /** The agent gives whole seconds, and takes a moment. */
   private static final Duration ROUNDING = Duration.ofMinutes(1);
@@ -134,9 +141,7 @@ final class JobCommand extends BaseCommand {
             KeyOptions.findKeyService().revokeTicket(service, revoked());
             return ExitCode.OK.number();
           }
-          int count =
-              new AgentClient(AgentAddress.path()).revoke(words.isEmpty() ? "" : words.getFirst());
-          ui.err().println("coffer: revoked " + count + (count == 1 ? " ticket" : " tickets"));
+          revoke(revoked());
         }
         default ->
             throw new CommandException(
@@ -180,9 +185,31 @@ final class JobCommand extends BaseCommand {
   private String revoked() throws CommandException {
     if (words.size() != 1) {
       throw new CommandException(
-          ExitCode.USAGE, "which ticket?", "coffer job revoke --key-service FILE TICKET");
+          ExitCode.USAGE,
+          "which ticket?",
+          keys.keyService() == null
+              ? "coffer agent list, then coffer job revoke TICKET, or coffer job revoke all"
+              : "coffer job revoke --key-service FILE TICKET");
     }
     return words.getFirst();
+  }
+
+  /**
+   * Has the agent revoke.
+   *
+   * @param word the ticket's name, the ticket itself, or all
+   */
+  private void revoke(String word) throws CommandException, BatchException {
+    boolean all = word.equals(ALL);
+    String id = all ? "" : word.startsWith(SEALED) ? TicketHolder.id(word) : word;
+    int count = new AgentClient(AgentAddress.path()).revoke(id);
+    if (count == 0 && !all) {
+      throw new CommandException(
+          ExitCode.AGENT,
+          "the agent has no ticket " + id + " that is still good: nothing was revoked",
+          "coffer agent list");
+    }
+    ui.err().println("coffer: revoked " + count + (count == 1 ? " ticket" : " tickets"));
   }
 
   private JobStart start() {

@@ -3,6 +3,7 @@ package io.coffer.cli;
 import io.coffer.batch.BatchException;
 import io.coffer.batch.JobLeftovers;
 import io.coffer.batch.LeftoverWatch;
+import io.coffer.batch.MadePlace;
 import io.coffer.crypto.SecretBytes;
 import io.coffer.keys.GocryptfsVolume;
 import io.coffer.keys.VolumeException;
@@ -10,10 +11,10 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The process that holds the view of a job on one node ({@code coffer job hold}); a task of the
@@ -37,6 +38,7 @@ final class JobHolder {
   private final boolean readOnly;
   private final boolean shared;
   private final boolean attached;
+  private volatile @Nullable MadePlace place;
 
   private JobHolder(Ui ui, Path at, List<String> switches) {
     this.ui = ui;
@@ -107,27 +109,26 @@ final class JobHolder {
     AskedKey asked = AskedKey.of(ticket, volume);
     AtomicBoolean refused = new AtomicBoolean();
     try {
-      if (made) {
-        makePlace();
-      }
+      MadePlace own = made ? MadePlace.make(at) : null;
+      place = own;
       View view;
       try (SecretBytes key = asked.get()) {
         MountPoint.require(ticket.volume(), at, false);
         view = View.mount(RunCommand.spec(ticket.volume(), at, volume, readOnly, shared), key);
       }
+      if (own != null) {
+        own.shut();
+      }
       Interruption.onInterrupt(() -> {
         // The process ends after this, wherever the other thread is.
-        view.unmount();
-        if (made) {
-          removePlace();
-        }
+        unmount(view);
       });
       ui.out().println(READY + ticket.node());
       ui.out().flush();
       ticket.watch(reason -> {
         ui.err().println("coffer: " + reason + "; closing the view");
         refused.set(true);
-        view.unmount();
+        unmount(view);
       });
       if (attached) {
         Thread.ofPlatform().daemon().start(() -> closeAtEndOfInput(view));
@@ -138,9 +139,7 @@ final class JobHolder {
       Thread.currentThread().interrupt();
     } finally {
       // The watch goes last: if this process is killed on the way, it removes the rest.
-      if (made) {
-        removePlace();
-      }
+      removePlace();
       watch.close();
       asked.close();
       ticket.close();
@@ -159,20 +158,17 @@ final class JobHolder {
     } catch (IOException e) {
       // That is an end, too.
     }
-    view.unmount();
+    unmount(view);
   }
 
-  private void makePlace() throws IOException {
-    Files.createDirectories(
-        at, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+  private void unmount(View view) {
+    view.unmount(place);
   }
 
   private void removePlace() {
-    try {
-      Files.deleteIfExists(at);
-    } catch (IOException e) {
-      System.getLogger("io.coffer.cli")
-          .log(System.Logger.Level.DEBUG, "{0} stays: {1}", at, e.getMessage());
+    MadePlace own = place;
+    if (own != null) {
+      own.remove();
     }
   }
 }

@@ -107,9 +107,6 @@ interface JobKey extends AutoCloseable {
 
   /** By a key service. */
   final class OfService implements JobKey {
-    private static final String VARIABLE = "COFFER_KEY_SERVICE";
-    private static final String USUAL = "/etc/coffer/key-service.json";
-
     private final ServiceTicket ticket;
     private KeyService.@Nullable Held held;
     private @Nullable String reason;
@@ -137,7 +134,7 @@ interface JobKey extends AutoCloseable {
     }
 
     private SecretBytes password() throws CommandException {
-      Path machine = Path.of(System.getenv().getOrDefault(VARIABLE, USUAL));
+      Path machine = KeyOptions.machine();
       try {
         KeyService.Held key =
             KeyOptions.findKeyService()

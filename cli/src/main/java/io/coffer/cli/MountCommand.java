@@ -4,6 +4,7 @@ import io.coffer.cli.ViewSpec.Switch;
 import io.coffer.crypto.SecretBytes;
 import io.coffer.format.gocryptfs.FeatureFlag;
 import io.coffer.keys.FscryptVolume;
+import io.coffer.keys.FscryptVolume.OpenKey;
 import io.coffer.keys.GocryptfsVolume;
 import io.coffer.keys.ProtectorSecret;
 import io.coffer.keys.VolumeException;
@@ -290,11 +291,13 @@ final class MountCommand extends BaseCommand {
     set(Switch.POLICIES, true);
     set(Switch.TEST_DUMMY_ENCRYPTION, testDummyEncryption);
     ViewSpec spec = spec(List.of(), 0);
+    // Before anything is mounted: a password that is wrong leaves no view behind.
+    List<OpenKey> opened = openKeys(volume);
     if (foreground) {
       try {
         View view = View.mount(spec, null);
         Interruption.onInterrupt(view::unmount);
-        unlockTrees(volume);
+        unlockTrees(opened);
         ui.err()
             .println("coffer: " + directory + " is open at " + mountPoint + "; Ctrl-C closes it");
         view.awaitEnd();
@@ -302,13 +305,17 @@ final class MountCommand extends BaseCommand {
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();
         return ExitCode.INTERRUPTED;
+      } finally {
+        opened.forEach(OpenKey::close);
       }
     }
     List<String> title = List.of(directory.toString(), mountPoint.toString());
     try (DaemonChannel daemon = DaemonChannel.start(title)) {
       daemon.mount(spec, null);
+      unlockTrees(opened);
+    } finally {
+      opened.forEach(OpenKey::close);
     }
-    unlockTrees(volume);
     if (ui.errIsTerminal()) {
       ui.err().println("coffer: " + directory + " is open at " + mountPoint);
       ui.err().println("  Unlock it: coffer unlock " + Shell.quote(mountPoint.toString()));
@@ -317,12 +324,19 @@ final class MountCommand extends BaseCommand {
     return ExitCode.OK;
   }
 
-  private void unlockTrees(FscryptVolume volume)
-      throws CommandException, VolumeException, IOException {
-    if (keys.hasPassword()) {
-      try (var password = ProtectorSecret.typed(keys.password(ui.typedPassword("Password: ")))) {
-        UnlockCommand.unlock(TreeClient.at(mountPoint), volume.unlock(null, null, password));
-      }
+  /** The keys that the given password opens; none if none is given. */
+  private List<OpenKey> openKeys(FscryptVolume volume) throws CommandException, VolumeException {
+    if (!keys.hasPassword()) {
+      return List.of();
+    }
+    try (var password = ProtectorSecret.typed(keys.password(ui.typedPassword("Password: ")))) {
+      return volume.unlock(null, null, password);
+    }
+  }
+
+  private void unlockTrees(List<OpenKey> opened) throws CommandException, IOException {
+    if (!opened.isEmpty()) {
+      UnlockCommand.unlock(TreeClient.at(mountPoint), opened);
     }
   }
 

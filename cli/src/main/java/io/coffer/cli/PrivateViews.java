@@ -5,6 +5,7 @@ import io.coffer.batch.CommandLineWords;
 import io.coffer.batch.ConfinedCommand;
 import io.coffer.batch.Confinement;
 import io.coffer.batch.LeftoverWatch;
+import io.coffer.batch.MadePlace;
 import io.coffer.crypto.SecretBytes;
 import io.coffer.fuse.MountRequest;
 import io.coffer.posix.Credentials;
@@ -14,12 +15,13 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /** The views of one command, served by this process as long as the command runs. */
 final class PrivateViews implements AutoCloseable {
-  private static final System.Logger LOG = System.getLogger("io.coffer.cli");
-
   /** As a shell has them. */
   private static final int NOT_FOUND = 127;
 
@@ -28,9 +30,12 @@ final class PrivateViews implements AutoCloseable {
   /** How long the views may take to end; longer only if the command left processes behind. */
   private static final long GRACE_MILLIS = 2000;
 
-  private final List<View> views = new ArrayList<>();
+  /** A view, and the directory that was made for it. */
+  private record Held(View view, @Nullable MadePlace place) {}
+
+  private final List<Held> views = new ArrayList<>();
   private final List<LeftoverWatch> watches = new ArrayList<>();
-  private final List<Path> made = new ArrayList<>();
+  private final Map<Path, MadePlace> made = new HashMap<>();
   private final String refusal;
   private final Interruption.Cleanup cleanup;
   private ConfinedCommand process;
@@ -69,7 +74,7 @@ final class PrivateViews implements AutoCloseable {
     String temporary = System.getenv("TMPDIR");
     Path parent = Path.of(temporary == null || temporary.isEmpty() ? "/tmp" : temporary);
     Path directory = Files.createTempDirectory(parent, "coffer-run.").toRealPath();
-    made.add(directory);
+    made.put(directory, MadePlace.of(directory));
     return directory;
   }
 
@@ -77,13 +82,14 @@ final class PrivateViews implements AutoCloseable {
   void mount(ViewSpec spec, SecretBytes masterKey) throws CommandException {
     try {
       boolean confined = process.confinement() != Confinement.NONE;
-      if (!confined || made.contains(spec.mountPoint())) {
-        watches.add(LeftoverWatch.start(spec.mountPoint(), made.contains(spec.mountPoint())));
+      MadePlace place = made.get(spec.mountPoint());
+      if (!confined || place != null) {
+        watches.add(LeftoverWatch.start(spec.mountPoint(), place != null));
       }
-      if (confined) {
-        views.add(View.mount(spec.servedAt(connect(spec)), masterKey));
-      } else {
-        views.add(View.mount(spec, masterKey));
+      ViewSpec served = confined ? spec.servedAt(connect(spec)) : spec;
+      views.add(new Held(View.mount(served, masterKey), place));
+      if (place != null) {
+        place.shut();
       }
     } catch (CommandException e) {
       if (e.exitCode() != ExitCode.FUSE || process.confinement() != Confinement.NONE) {
@@ -157,9 +163,10 @@ final class PrivateViews implements AutoCloseable {
 
   private void takeAway() {
     List<Thread> ending = new ArrayList<>();
-    for (View view : views) {
+    for (Held held : views) {
+      View view = held.view();
       if (process.confinement() == Confinement.NONE) {
-        view.unmount();
+        view.unmount(held.place());
       }
       // In a namespace of their own they end with its last process.
       ending.add(
@@ -181,13 +188,8 @@ final class PrivateViews implements AutoCloseable {
         Thread.currentThread().interrupt();
       }
     }
+    // The watches go last: if this process is killed on the way, they remove the rest.
+    made.values().forEach(MadePlace::remove);
     watches.forEach(LeftoverWatch::close);
-    for (Path directory : made) {
-      try {
-        Files.deleteIfExists(directory);
-      } catch (IOException e) {
-        LOG.log(System.Logger.Level.DEBUG, "{0} stays: {1}", directory, e.getMessage());
-      }
-    }
   }
 }

@@ -1,5 +1,6 @@
 package io.coffer.cli;
 
+import io.coffer.batch.MadePlace;
 import io.coffer.cli.ViewSpec.Switch;
 import io.coffer.crypto.ContentCiphers;
 import io.coffer.crypto.RuntimeCheck;
@@ -320,8 +321,19 @@ public final class View {
 
   /** Unmounts, from the thread of an interruption; waits a few seconds for requests under way. */
   public void unmount() {
+    unmount(null);
+  }
+
+  /** The same, and removes the directory that was made for the view, if there is one. */
+  void unmount(@Nullable MadePlace place) {
     try {
-      mounted.unmount();
+      if (place == null) {
+        mounted.unmount();
+      } else if (place.removeWithView()) {
+        mounted.awaitDetached();
+      } else {
+        mounted.unmount(place::remove);
+      }
     } catch (MountException e) {
       LOG.log(System.Logger.Level.WARNING, String.valueOf(e.getMessage()));
     } catch (InterruptedException e) {

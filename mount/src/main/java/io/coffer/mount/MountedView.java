@@ -89,6 +89,7 @@ public final class MountedView {
                   !options.request().setUserId(),
                   // Elsewhere each status may be a question to a server.
                   options.sharing().believes(),
+                  options.sharing() == SharingMode.SHARED,
                   readerThreads()));
       MountedView view = new MountedView(mount, socket, control);
       Duration idle = options.idle();
@@ -162,11 +163,34 @@ public final class MountedView {
    * @return true if everything has ended within a few seconds
    */
   public boolean unmount() throws MountException, InterruptedException {
+    return unmount(() -> {});
+  }
+
+  /**
+   * The same.
+   *
+   * @param gone run as soon as nothing is mounted there any more, before the wait
+   */
+  public boolean unmount(Runnable gone) throws MountException, InterruptedException {
     boolean wasIdle = mount.unmount();
+    gone.run();
     if (!wasIdle) {
       LOG.log(System.Logger.Level.WARNING, "the mount point is in use: detached it");
     }
-    long deadline = System.nanoTime() + (wasIdle ? GRACE : Duration.ofSeconds(1)).toNanos();
+    return awaitEnd(wasIdle ? GRACE : Duration.ofSeconds(1));
+  }
+
+  /**
+   * What remains of {@link #unmount} after something else has taken the view out of the tree.
+   *
+   * @return true if everything has ended within a few seconds
+   */
+  public boolean awaitDetached() throws InterruptedException {
+    return awaitEnd(GRACE);
+  }
+
+  private boolean awaitEnd(Duration limit) throws InterruptedException {
+    long deadline = System.nanoTime() + limit.toNanos();
     while (!mount.session().hasEnded() && System.nanoTime() < deadline) {
       TimeUnit.MILLISECONDS.sleep(5);
     }

@@ -1,9 +1,15 @@
 package io.coffer.posix;
 
 import java.nio.charset.StandardCharsets;
+import java.util.concurrent.atomic.AtomicReference;
+import org.jspecify.annotations.Nullable;
 
 /** mount(2) and umount2(2). Thread-safe. */
 public final class Mounting {
+  private static final int CLONE_NEWNS = 0x20000;
+  private static final int MS_REC = 0x4000;
+  private static final int MS_PRIVATE = 0x40000;
+
   private Mounting() {}
 
   /**
@@ -23,6 +29,45 @@ public final class Mounting {
           flags,
           arena.allocateFrom(options, StandardCharsets.UTF_8).address(),
           0);
+    }
+  }
+
+  /**
+   * Removes a directory on which something is mounted: from a mount namespace of a thread of its
+   * own, in which it is no mount point, for then the kernel takes what is mounted there out of all
+   * namespaces as it removes the directory (detach_mounts() of fs/namespace.c). No moment is left
+   * in which the directory beneath can be seen. Needs CAP_SYS_ADMIN.
+   *
+   * @throws ErrnoException if it is not removed; then it is as before
+   */
+  public static void removeMountPoint(String path) throws ErrnoException {
+    var problem = new AtomicReference<@Nullable ErrnoException>();
+    Thread thread =
+        Thread.ofPlatform()
+            .start(() -> {
+              try {
+                SystemCall.call(Numbers.UNSHARE, CLONE_NEWNS, 0, 0, 0, 0, 0);
+                mount("none", "/", "none", MS_REC | MS_PRIVATE, "");
+                unmount(path, Flags.MNT_DETACH);
+                Linux.removeDirectory(Flags.AT_FDCWD, path.getBytes(StandardCharsets.UTF_8));
+              } catch (ErrnoException e) {
+                problem.set(e);
+              }
+            });
+    boolean interrupted = false;
+    while (thread.isAlive()) {
+      try {
+        thread.join();
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+    ErrnoException e = problem.get();
+    if (e != null) {
+      throw e;
     }
   }
 
