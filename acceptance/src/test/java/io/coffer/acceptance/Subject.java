@@ -4,8 +4,10 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -21,6 +23,8 @@ enum Subject {
   PLAIN,
   GOCRYPTFS,
   COFFER,
+  /** The same, mounted for many nodes (--shared). */
+  SHARED,
   /** Coffer's volume with policies, everything in it encrypted (--test-dummy-encryption). */
   FSCRYPT;
 
@@ -89,11 +93,17 @@ enum Subject {
     if (this == FSCRYPT) {
       return showFscrypt(area, volume);
     }
-    Volume.Program program = this == COFFER ? Volume.Program.COFFER : Volume.Program.PEER;
+    Volume.Program program = this == GOCRYPTFS ? Volume.Program.PEER : Volume.Program.COFFER;
     volume.init(program);
     Command.of("chmod", "0755", volume.stored()).ok();
-    String[] options = Person.isRoot() ? new String[] {"-allow_other", "-acl"} : new String[0];
-    Mounted mounted = volume.mount(program, options);
+    List<String> options = new ArrayList<>();
+    if (Person.isRoot()) {
+      options.addAll(List.of("-allow_other", "-acl"));
+    }
+    if (this == SHARED) {
+      options.add("--shared");
+    }
+    Mounted mounted = volume.mount(program, options.toArray(String[]::new));
     return new Shown(area, volume.view(), volume, mounted);
   }
 

@@ -50,6 +50,14 @@ class TortureTest {
   }
 
   @Test
+  void lose_nothing_in_a_format_that_keeps_the_size_of_a_file_apart_from_its_blocks() {
+    String time = Reactor.longRun() ? "10m" : "8s";
+    Outcome outcome =
+        torture("--format=fscrypt", "--nodes=2", "--writers=2", "--time", time, "--kill-every=4s");
+    outcome.ok().outHas("Nothing was lost.").outHas("nodes killed");
+  }
+
+  @Test
   void lose_something_if_they_do_not_know_of_each_other() {
     Outcome outcome =
         torture("--nodes=2", "--writers=2", "--time=4s", "--kill-every=0", "--unshared");

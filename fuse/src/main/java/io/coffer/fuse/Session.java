@@ -51,6 +51,9 @@ public final class Session {
   private static final long SETXATTR_EXT = 1L << 29;
   private static final long INIT_EXT = 1L << 30;
 
+  /** Since Linux 6.6, which also drops cached pages before it writes around them. */
+  private static final long DIRECT_IO_ALLOW_MMAP = 1L << 36;
+
   /** Largest READ and WRITE. */
   private static final int LARGEST_TRANSFER_BYTES = 1 << 20;
 
@@ -71,6 +74,7 @@ public final class Session {
   private final Dispatcher dispatcher;
   private final int maxWriteBytes;
   private final Readers readers;
+  private volatile boolean mapsDirectFiles;
 
   /** Counted by several threads without a lock: it need not be exact. */
   private int transfersInRow;
@@ -268,11 +272,13 @@ public final class Session {
             | (options.asynchronousRead() ? ASYNC_READ : 0)
             | (options.killPrivileges() ? HANDLE_KILLPRIV_V2 : 0)
             | (options.writebackCache() ? WRITEBACK_CACHE : 0)
-            | (options.posixAcl() ? POSIX_ACL : 0);
+            | (options.posixAcl() ? POSIX_ACL : 0)
+            | (options.mapDirectFiles() ? DIRECT_IO_ALLOW_MMAP : 0);
     long agreed = offered & wanted;
     if ((agreed & SETXATTR_EXT) != 0) {
       dispatcher.useExtendedSetXattr();
     }
+    mapsDirectFiles = (agreed & DIRECT_IO_ALLOW_MMAP) != 0;
     int body = Reply.HEADER_BYTES;
     out.set(ValueLayout.JAVA_INT, body, MAJOR);
     out.set(ValueLayout.JAVA_INT, body + 4, Math.min(MINOR, minor));
@@ -318,6 +324,11 @@ public final class Session {
       b.set(ValueLayout.JAVA_LONG, 32, length);
       notify(NOTIFY_INVAL_INODE, b, b, 0);
     }
+  }
+
+  /** Can files be mapped for shared use that were opened around the page cache? */
+  public boolean mapsDirectFiles() {
+    return mapsDirectFiles;
   }
 
   /** The kernel is to ask for the status anew; also from a thread that handles a request. */

@@ -13,6 +13,8 @@ package io.coffer.fuse;
  *     write
  * @param statusWithListings each listing brings the status of what is in the directory, in the hope
  *     that it is asked for next; else only where the kernel has seen that
+ * @param mapDirectFiles files that are opened around the page cache can be mapped into memory for
+ *     shared use nevertheless
  * @param threads most threads that handle requests at once
  */
 public record SessionOptions(
@@ -22,4 +24,5 @@ public record SessionOptions(
     boolean asynchronousRead,
     boolean killPrivileges,
     boolean statusWithListings,
+    boolean mapDirectFiles,
     int threads) {}

@@ -56,7 +56,7 @@ class FuseMountTest {
                 true,
                 List.of()),
             files,
-            new SessionOptions(false, false, true, true, false, false, THREADS));
+            new SessionOptions(false, false, true, true, false, false, false, THREADS));
   }
 
   @AfterEach

@@ -62,7 +62,7 @@ class NotificationTest {
                 false,
                 List.of()),
             files,
-            new SessionOptions(false, false, false, true, false, false, 8));
+            new SessionOptions(false, false, false, true, false, false, false, 8));
   }
 
   @AfterEach

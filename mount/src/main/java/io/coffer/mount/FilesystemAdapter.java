@@ -51,6 +51,8 @@ final class FilesystemAdapter implements Filesystem, PolicyFilesystem.Cache {
   private final long negativeNanos;
   private final CacheStamps stamps = new CacheStamps();
   private final HeldBackWrites heldBack = new HeldBackWrites();
+  private final StalePages stalePages = new StalePages(this::dropPages);
+  private final CacheUse cacheUse = new CacheUse(stalePages);
   private final AtomicBoolean closed = new AtomicBoolean();
   private final AtomicInteger openHandles = new AtomicInteger();
   private volatile @Nullable Session session;
@@ -360,7 +362,7 @@ final class FilesystemAdapter implements Filesystem, PolicyFilesystem.Cache {
         // The kernel leaves to us what O_TRUNC does (FUSE_ATOMIC_O_TRUNC).
         dropPrivileges(id, handle);
       }
-      int reply = direct(flags);
+      int reply = direct(id, handle, flags);
       if (reply == 0 && options.keepCache() && cacheIsGood(id, handle, flags)) {
         reply = OPEN_KEEP_CACHE;
       }
@@ -373,14 +375,31 @@ final class FilesystemAdapter implements Filesystem, PolicyFilesystem.Cache {
   }
 
   /**
-   * Files that go around the page cache: all, if the mode says so, and those opened for appending
-   * where others append too. For the kernel would put the bytes into its cache where it believes
-   * the end to be, and hand over what does not begin with a page in two parts.
+   * Files that go around the page cache: all, if the mode says so; those opened for appending where
+   * others append too, for the kernel would put the bytes into its cache where it believes the end
+   * to be, and hand over what does not begin with a page in two parts; and what {@link CacheUse}
+   * says.
    */
-  private int direct(int openFlags) {
+  private int direct(long id, long handle, int openFlags) {
     SharingMode sharing = options.sharing();
-    boolean appends = sharing.isShared() && (openFlags & Flags.O_APPEND) != 0;
-    return sharing.isDirect() || appends ? OPEN_DIRECT_IO : 0;
+    if (!sharing.isShared()) {
+      return 0;
+    }
+    if (sharing.isDirect()) {
+      return OPEN_DIRECT_IO | OPEN_PARALLEL_DIRECT_WRITES;
+    }
+    Session current = session;
+    if (current != null && current.mapsDirectFiles()) {
+      return cacheUse.opened(id, handle, openFlags);
+    }
+    return (openFlags & Flags.O_APPEND) != 0 ? OPEN_DIRECT_IO : 0;
+  }
+
+  private void dropPages(long id, long offset, long length) throws ErrnoException {
+    Session current = session;
+    if (current != null) {
+      current.invalidateInode(id, offset, length);
+    }
   }
 
   private boolean cacheIsGood(long id, long handle, int flags) throws ErrnoException {
@@ -414,7 +433,8 @@ final class FilesystemAdapter implements Filesystem, PolicyFilesystem.Cache {
       stamps.writes(made.entry().id(), made.handle());
     }
     return new CreateReply(
-        reply(parent, made.entry()), new OpenReply(made.handle(), direct(flags)));
+        reply(parent, made.entry()),
+        new OpenReply(made.handle(), direct(made.entry().id(), made.handle(), flags)));
   }
 
   @Override
@@ -440,7 +460,9 @@ final class FilesystemAdapter implements Filesystem, PolicyFilesystem.Cache {
       dropPrivileges(id, handle);
     }
     if (!fromCache) {
-      return files.write(handle, offset, from, position, length);
+      int written = files.write(handle, offset, from, position, length);
+      cacheUse.written(handle, offset, written);
+      return written;
     }
     heldBack.arrived(id);
     if (!heldBack.knowsTime(id)) {
@@ -500,6 +522,7 @@ final class FilesystemAdapter implements Filesystem, PolicyFilesystem.Cache {
   public void release(Caller caller, long id, long handle) throws ErrnoException {
     used();
     stamps.released(handle);
+    cacheUse.released(handle);
     files.release(handle);
     openHandles.decrementAndGet();
   }
@@ -663,6 +686,7 @@ final class FilesystemAdapter implements Filesystem, PolicyFilesystem.Cache {
   @Override
   public void close() {
     if (closed.compareAndSet(false, true)) {
+      stalePages.close();
       files.close();
     }
   }

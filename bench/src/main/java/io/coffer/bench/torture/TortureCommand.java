@@ -128,6 +128,15 @@ public final class TortureCommand implements ExtraCommand {
   private String tool = "coffer";
 
   @Option(
+      names = "--format",
+      paramLabel = "NAME",
+      defaultValue = "gocryptfs",
+      description =
+          "Format of Coffer's volume: gocryptfs, or fscrypt, in which the size of a file is kept"
+              + " apart from its blocks (default: ${DEFAULT-VALUE}).")
+  private String format = "gocryptfs";
+
+  @Option(
       names = "--coffer",
       paramLabel = "FILE",
       description = "Coffer's launcher (default: the one in use).")
@@ -164,7 +173,12 @@ public final class TortureCommand implements ExtraCommand {
       }
       System.out.printf(
           "%s%s on %s: %d nodes with %d writers each, seed %d%n",
-          tool, unshared ? ", unshared," : "", first, nodeCount, writers, chosenSeed);
+          format.equals("fscrypt") ? "coffer (fscrypt)" : tool,
+          unshared ? ", unshared," : "",
+          first,
+          nodeCount,
+          writers,
+          chosenSeed);
       var plan =
           new Torture.Plan(
               writers,
@@ -197,6 +211,12 @@ public final class TortureCommand implements ExtraCommand {
   private void check() {
     if (!tool.equals("coffer") && !tool.equals("gocryptfs")) {
       throw wrong("--tool is coffer or gocryptfs, not '" + tool + "'");
+    }
+    if (!format.equals("gocryptfs") && !format.equals("fscrypt")) {
+      throw wrong("--format is gocryptfs or fscrypt, not '" + format + "'");
+    }
+    if (format.equals("fscrypt") && (unshared || !tool.equals("coffer"))) {
+      throw wrong("--format fscrypt is for volumes that Coffer mounts as shared");
     }
     if (nodeCount < 1 || writers < 1 || files < 1 || size < 10_000) {
       throw wrong("one node, one writer, one file of 10000 bytes are the least");
@@ -244,21 +264,17 @@ public final class TortureCommand implements ExtraCommand {
 
   private void make(Path volume, Path password, Path scratch)
       throws IOException, InterruptedException {
-    List<String> command =
-        tool.equals("coffer")
-            ? List.of(
-                launcher(),
-                "init",
-                "--scrypt-log-n=10",
-                "--password-file=" + password,
-                volume.toString())
-            : List.of(
-                "gocryptfs",
-                "-init",
-                "-q",
-                "-scryptn=10",
-                "-passfile=" + password,
-                volume.toString());
+    List<String> command = new ArrayList<>();
+    if (tool.equals("gocryptfs")) {
+      command.addAll(List.of("gocryptfs", "-init", "-q", "-scryptn=10", "-passfile=" + password));
+    } else {
+      command.addAll(List.of(launcher(), "init", "--password-file=" + password));
+      command.addAll(
+          format.equals("fscrypt")
+              ? List.of("--format=fscrypt", "--argon2-memory=8", "--argon2-passes=1")
+              : List.of("--scrypt-log-n=10"));
+    }
+    command.add(volume.toString());
     if (run(command, scratch.resolve("init.log")) != 0) {
       throw new IOException(
           "no volume could be made: " + Files.readString(scratch.resolve("init.log")).strip());
@@ -281,7 +297,10 @@ public final class TortureCommand implements ExtraCommand {
     if (directIo) {
       command.add("--direct-io");
     }
-    command.addAll(List.of("--password-file=" + password, store.toString(), point.toString()));
+    // With policies, everything in it is encrypted with a key that is no secret.
+    command.add(
+        format.equals("fscrypt") ? "--test-dummy-encryption" : "--password-file=" + password);
+    command.addAll(List.of(store.toString(), point.toString()));
     return command;
   }
 

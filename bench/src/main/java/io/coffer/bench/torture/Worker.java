@@ -128,7 +128,9 @@ final class Worker implements Runnable {
     FileModel.Event event = file.model().beginWrite(range[0], range[1]);
     boolean opened = false;
     try {
-      int descriptor = Native.open(node.root(), file.path(), Flags.O_RDWR | Flags.O_CREAT);
+      // What can only be written goes around the kernel's cache.
+      int access = random.nextBoolean() ? Flags.O_WRONLY : Flags.O_RDWR;
+      int descriptor = Native.open(node.root(), file.path(), access | Flags.O_CREAT);
       opened = true;
       try {
         Native.write(descriptor, FileModel.content(event), range[0] * FileModel.CELL);

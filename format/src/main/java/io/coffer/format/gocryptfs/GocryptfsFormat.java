@@ -155,6 +155,10 @@ public final class GocryptfsFormat implements VolumeFormat {
       throw new FormatException(
           "the file's header has " + header.length + " bytes instead of " + HEADER_BYTES);
     }
+    if (GocryptfsContents.isZero(header)) {
+      throw new FormatException(
+          "the file's header is all zero, as a power failure leaves what was not synced");
+    }
     int version = (header[0] & 0xff) << 8 | (header[1] & 0xff);
     if (version != GocryptfsConfig.VERSION) {
       throw new FormatException("the file's header has version " + version + " instead of 2");

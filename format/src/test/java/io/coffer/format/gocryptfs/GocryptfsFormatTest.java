@@ -219,6 +219,9 @@ class GocryptfsFormatTest {
         assertThrows(FormatException.class, () -> format.contents(Arrays.copyOf(header, 19)));
         byte[] zeroId = Arrays.copyOf(Arrays.copyOf(header, 2), 18);
         assertThrows(FormatException.class, () -> format.contents(zeroId));
+        FormatException blank =
+            assertThrows(FormatException.class, () -> format.contents(new byte[18]));
+        assertTrue(String.valueOf(blank.getMessage()).contains("not synced"));
       }
     }
   }
