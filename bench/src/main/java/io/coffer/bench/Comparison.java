@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -16,8 +17,9 @@ import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Measures several systems, one after the other, in rounds: all systems once, then all again, so
- * that a machine's drift hits all alike. A system that fails does not stop the others.
+ * Measures several systems, one after the other, in rounds: all systems once, then all again, each
+ * round beginning with another one, so that a machine's drift hits all alike, and no system always
+ * follows the same other one's mess. A system that fails does not stop the others.
  */
 final class Comparison implements AutoCloseable {
   /** Told what goes on; all calls come from the thread that runs the comparison. */
@@ -88,7 +90,9 @@ final class Comparison implements AutoCloseable {
     }
     warmUp();
     for (int round = 1; round <= rounds; round++) {
-      for (Peer peer : results.peers()) {
+      List<Peer> order = new ArrayList<>(results.peers());
+      Collections.rotate(order, 1 - round);
+      for (Peer peer : order) {
         if (!cancelled && !givenUp.contains(peer.name())) {
           measure(peer, round);
         }

@@ -23,11 +23,20 @@ record Machine(
     return new Machine(
         field(Path.of("/proc/cpuinfo"), "model name", System.getProperty("os.arch")),
         Runtime.getRuntime().availableProcessors(),
-        Long.parseLong(field(Path.of("/proc/meminfo"), "MemTotal", "0").replaceAll("[^0-9]", ""))
-            / (1024.0 * 1024),
+        memory("MemTotal") / 1024.0 / 1024 / 1024,
         "Linux " + System.getProperty("os.version"),
         Files.getFileStore(store).type(),
         System.getProperty("java.version"));
+  }
+
+  /** Bytes that programs could have without anything being swapped out. */
+  static long availableMemory() throws IOException {
+    return memory("MemAvailable");
+  }
+
+  private static long memory(String name) throws IOException {
+    String kibibytes = field(Path.of("/proc/meminfo"), name, "0").replaceAll("[^0-9]", "");
+    return Long.parseLong(kibibytes) * 1024;
   }
 
   private static String field(Path file, String name, String otherwise) throws IOException {

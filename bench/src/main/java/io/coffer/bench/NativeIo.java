@@ -4,6 +4,7 @@ import io.coffer.posix.ErrnoException;
 import io.coffer.posix.SystemCall;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
@@ -46,6 +47,21 @@ final class NativeIo {
   /** Whether this program may empty the kernel's caches. */
   static boolean canDropCaches() {
     return Files.isWritable(DROP_CACHES);
+  }
+
+  /**
+   * Takes memory, writes to all of it and gives it back, so that what comes next gets memory that
+   * the host of a virtual machine has really given to it. Hosts take back what has been free for
+   * some seconds (virtio-balloon's free page reporting), and without this, the first system that
+   * needs much memory would pay for those that come after it.
+   *
+   * @param bytes how much, at most half of what is available
+   */
+  static void touchMemory(long bytes) throws IOException {
+    long most = Machine.availableMemory() / 2;
+    try (Arena arena = Arena.ofConfined()) {
+      arena.allocate(Math.min(bytes, most), 4096).fill((byte) 1);
+    }
   }
 
   /** Writes everything out and empties the kernel's caches of contents, names and inodes. */
