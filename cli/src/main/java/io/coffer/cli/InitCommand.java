@@ -23,6 +23,8 @@ import picocli.CommandLine.Parameters;
       "  mkdir secret.coffer && coffer init secret.coffer",
       "  coffer init --password-file ~/.pw --content-cipher xchacha20-poly1305 secret.coffer",
       "  coffer init --format fscrypt shared  a key and a policy for each directory",
+      "  coffer init --key-service https://keys.example:7450 --service hpc --owner project:lab"
+          + " --certificate me.pem secret.coffer",
       "  coffer init --reverse ~/project      show ~/project encrypted, for backups"
     })
 final class InitCommand extends BaseCommand {
@@ -43,6 +45,8 @@ final class InitCommand extends BaseCommand {
 
   @Mixin private KeyOptions keys = new KeyOptions();
 
+  @Mixin private NewKeyOptions newKey = new NewKeyOptions();
+
   @Parameters(paramLabel = "DIR", description = "Where the volume shall be.")
   private Path directory = Path.of(".");
 
@@ -58,15 +62,23 @@ final class InitCommand extends BaseCommand {
             ExitCode.USAGE,
             "--reverse, --config and --master-key have no meaning with the format fscrypt");
       }
+      newKey.apply(keys, directory, true, ui);
       keys.check();
       Volumes.makeWithPolicies(directory, volumeOptions.argon2Cost(), keys, ui);
       ui.err().println("coffer: made a new volume in " + directory);
       ui.err()
           .println("  Open it: coffer mount " + Shell.quote(directory.toString()) + " MOUNTPOINT");
-      ui.err().println("  Encrypt a directory in it: coffer unlock MOUNTPOINT");
+      ui.err()
+          .println(
+              "  Encrypt a directory in it: coffer unlock "
+                  + (keys.keyService() == null
+                      ? ""
+                      : "--key-service " + Shell.quote(keys.keyService().toString()) + " ")
+                  + "MOUNTPOINT");
       ui.err().println("                             coffer policy set MOUNTPOINT/DIRECTORY");
       return ExitCode.OK;
     }
+    newKey.apply(keys, directory, reverse, ui);
     Volumes.make(directory, config, reverse, volumeOptions.toOptions(reverse), keys, ui).close();
     ui.err().println("coffer: made a new volume in " + directory);
     ui.err()

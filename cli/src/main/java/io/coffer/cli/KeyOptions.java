@@ -19,6 +19,9 @@ import picocli.CommandLine.Option;
 
 /** Where the password or the master key comes from. */
 final class KeyOptions {
+  private static final String MACHINE_VARIABLE = "COFFER_KEY_SERVICE";
+  private static final String USUAL_MACHINE = "/etc/coffer/key-service.json";
+
   @Option(
       names = "--password-file",
       paramLabel = "FILE",
@@ -41,7 +44,7 @@ final class KeyOptions {
       description =
           "Take the password from a key server; FILE says which key of which server, and as whom"
               + " to ask (docs/key-service.md).")
-  private @Nullable Path keyService;
+  private @Nullable String keyService;
 
   @Option(
       names = "--master-key",
@@ -70,6 +73,17 @@ final class KeyOptions {
 
   /** At most one source may be given. */
   void check() throws CommandException {
+    if (keyServer() != null) {
+      throw new CommandException(
+          ExitCode.USAGE,
+          "--key-service takes an address only where a volume is made by 'coffer init'",
+          "Give the file that init wrote, or see docs/key-service.md");
+    }
+    checkSources();
+  }
+
+  /** The same, and the address of a key server is a source like others. */
+  void checkSources() throws CommandException {
     int sources =
         (passwordFiles.isEmpty() ? 0 : 1)
             + (passwordCommand.isEmpty() ? 0 : 1)
@@ -98,7 +112,22 @@ final class KeyOptions {
 
   /** The reference of the key service that gives the password, or null. */
   @Nullable Path keyService() {
-    return keyService == null ? null : keyService.toAbsolutePath();
+    return keyService == null ? null : Path.of(keyService).toAbsolutePath();
+  }
+
+  /** The address of a key server, if that was given instead of a reference; else null. */
+  @Nullable String keyServer() {
+    return keyService != null && keyService.startsWith("https://") ? keyService : null;
+  }
+
+  /** Uses a reference from now on. */
+  void keyService(Path reference) {
+    keyService = reference.toString();
+  }
+
+  /** The file that says how this machine shows itself to the key service. */
+  static Path machine() {
+    return Path.of(System.getenv().getOrDefault(MACHINE_VARIABLE, USUAL_MACHINE));
   }
 
   /** The key service there is. */
@@ -183,8 +212,9 @@ final class KeyOptions {
     if (!passwordCommand.isEmpty()) {
       return PasswordSource.command(passwordCommand).read();
     }
-    if (keyService != null) {
-      return findKeyService().password(keyService);
+    Path reference = keyService();
+    if (reference != null) {
+      return findKeyService().password(reference);
     }
     return otherwise.read();
   }

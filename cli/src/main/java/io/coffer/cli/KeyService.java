@@ -5,6 +5,7 @@ import io.coffer.keys.VolumeException;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.function.Consumer;
 
 /**
@@ -18,6 +19,35 @@ public interface KeyService {
    * @param reference a file that says which key of which server, and as whom to ask
    */
   SecretBytes password(Path reference) throws VolumeException;
+
+  /**
+   * A key to be made for a new volume.
+   *
+   * @param url of the server
+   * @param service under whose master key it is wrapped
+   * @param owner whose it is, as project:hpc
+   * @param certificate of a client who is admin or user of the owner; its key is FILE.key for
+   *     FILE.pem
+   * @param machine a reference that names this node's certificate, as for {@link #redeem}
+   * @param reference where to write the reference of the key; a token for this node beside it
+   * @param name for people
+   */
+  record NewKey(
+      String url,
+      String service,
+      String owner,
+      Path certificate,
+      Path machine,
+      Path reference,
+      String name) {}
+
+  /**
+   * Makes a double key, of the owner's key, which is made if there is none, and one of its own, and
+   * has a token issued with which this node reads it. If the node cannot, the key is deleted again.
+   *
+   * @return what to tell people, one line each
+   */
+  List<String> create(NewKey wanted) throws VolumeException;
 
   /**
    * Waits, until it is closed, for the right to the key to be taken away.

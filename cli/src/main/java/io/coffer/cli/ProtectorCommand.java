@@ -107,6 +107,13 @@ final class ProtectorCommand extends BaseCommand {
   private List<String> newPasswordCommand = new ArrayList<>();
 
   @Option(
+      names = "--new-key-service",
+      paramLabel = "FILE",
+      description =
+          "Take the new password from a key server; FILE as for --key-service of coffer init.")
+  private @Nullable Path newKeyService;
+
+  @Option(
       names = "--new-key-file",
       paramLabel = "FILE",
       description = "Take the new key from FILE: 32 bytes.")
@@ -163,11 +170,12 @@ final class ProtectorCommand extends BaseCommand {
     int sources =
         (newPasswordFiles.isEmpty() ? 0 : 1)
             + (newPasswordCommand.isEmpty() ? 0 : 1)
-            + (newKeyFile == null ? 0 : 1);
+            + (newKeyFile == null ? 0 : 1)
+            + (newKeyService == null ? 0 : 1);
     if (sources > 1) {
       throw usage(
-          "only one of --new-password-file, --new-password-command and --new-key-file can be"
-              + " given");
+          "only one of --new-password-file, --new-password-command, --new-key-file and"
+              + " --new-key-service can be given");
     }
     if (!action.equals("add") && (kind != null || newKey)) {
       throw usage("--kind and --new-key have a meaning only with add");
@@ -192,7 +200,10 @@ final class ProtectorCommand extends BaseCommand {
       return ProtectorSecret.keyFile(newKeyFile);
     }
     PasswordSource source;
-    if (!newPasswordFiles.isEmpty()) {
+    Path reference = newKeyService;
+    if (reference != null) {
+      source = () -> KeyOptions.findKeyService().password(reference.toAbsolutePath());
+    } else if (!newPasswordFiles.isEmpty()) {
       source = PasswordSource.files(newPasswordFiles);
     } else if (!newPasswordCommand.isEmpty()) {
       source = PasswordSource.command(newPasswordCommand);

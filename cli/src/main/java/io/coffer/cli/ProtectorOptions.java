@@ -37,6 +37,14 @@ final class ProtectorOptions {
   private @Nullable Path keyFile;
 
   @Option(
+      names = "--key-service",
+      paramLabel = "FILE",
+      description =
+          "Take the password from a key server; FILE says which key of which server, and as whom"
+              + " to ask (docs/key-service.md).")
+  private @Nullable Path keyService;
+
+  @Option(
       names = "--protector",
       paramLabel = "PROTECTOR",
       description = "Try only this protector, given by its id or name.")
@@ -46,11 +54,13 @@ final class ProtectorOptions {
     int sources =
         (passwordFiles.isEmpty() ? 0 : 1)
             + (passwordCommand.isEmpty() ? 0 : 1)
-            + (keyFile == null ? 0 : 1);
+            + (keyFile == null ? 0 : 1)
+            + (keyService == null ? 0 : 1);
     if (sources > 1) {
       throw new CommandException(
           ExitCode.USAGE,
-          "only one of --password-file, --password-command and --key-file can be given");
+          "only one of --password-file, --password-command, --key-file and --key-service can be"
+              + " given");
     }
   }
 
@@ -67,6 +77,10 @@ final class ProtectorOptions {
   ProtectorSecret secret(String prompt, Ui ui) throws VolumeException {
     if (keyFile != null) {
       return ProtectorSecret.keyFile(keyFile);
+    }
+    if (keyService != null) {
+      return ProtectorSecret.typed(
+          KeyOptions.findKeyService().password(keyService.toAbsolutePath()));
     }
     PasswordSource source = ui.typedPassword(prompt);
     if (!passwordFiles.isEmpty()) {

@@ -94,9 +94,13 @@ class PolicyCommandsTest {
 
   @Test
   void aPasswordAtMountUnlocksAndAWrongOneDoesNot() throws IOException {
+    Path wrong = Files.writeString(temporary.resolve("wrong"), "other\n");
+    assertEquals(12, Run.coffer("mount", "--password-file", wrong, volume, view).exitCode());
+    assertFalse(
+        Files.readString(Path.of("/proc/self/mountinfo")).contains(view.toString()),
+        "a view is left behind");
     ok("mount", "--password-file", password, volume, view);
     assertTrue(ok("keys", view).out().contains("  present"));
-    Path wrong = Files.writeString(temporary.resolve("wrong"), "other\n");
     assertEquals(12, Run.coffer("unlock", "--password-file", wrong, view).exitCode());
     Path key = Files.write(temporary.resolve("key"), new byte[40]);
     ok("unlock", "--key-file", key, view);

@@ -48,8 +48,14 @@ final class AuditCommand extends Commands.Group {
           Path path)
       throws IOException, Failure {
     Path log = Files.isDirectory(path) ? path.resolve("audit.jsonl") : path;
-    Path publicKey = key == null ? log.resolveSibling("audit.pem") : key;
     AuditLog.Head wanted = earlier == null ? null : parse(earlier);
+    if (!Files.exists(log)) {
+      throw new Failure(
+          Failure.OTHER,
+          "there is no audit log " + log,
+          "Name the log, or the directory of a key server, which has audit.jsonl and audit.pem.");
+    }
+    Path publicKey = key == null ? log.resolveSibling("audit.pem") : key;
     AuditLog.Head head = AuditLog.verify(log, ServerHome.readAuditPublicKey(publicKey), wanted);
     console().out().println(head);
     console().say(log + " is whole: " + head.sequence() + " entries");

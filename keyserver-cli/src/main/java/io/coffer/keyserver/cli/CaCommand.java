@@ -172,6 +172,11 @@ final class CaCommand extends Commands.Group {
             Failure.OTHER, file + " exists already", "Name another directory with --out.");
       }
     }
+    // Before a certificate is issued that nobody gets.
+    if (!Files.isDirectory(target.toAbsolutePath())) {
+      throw new Failure(
+          Failure.OTHER, target + " is no directory", "Make it, or name another with --out.");
+    }
     CertificateAuthority authority = authority(directory, passphraseFile);
     LinkedHashSet<String> names = new LinkedHashSet<>(hosts == null ? List.of() : hosts);
     Duration validity = Duration.ofDays(days);

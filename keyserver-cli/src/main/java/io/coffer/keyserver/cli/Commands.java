@@ -3,9 +3,9 @@ package io.coffer.keyserver.cli;
 import io.coffer.keyserver.seal.SealException;
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.net.ConnectException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import java.util.List;
@@ -51,7 +51,8 @@ final class Commands {
           .println("  See '" + e.getCommandLine().getCommandSpec().qualifiedName() + " --help'.");
       return Failure.USAGE;
     });
-    line.setExecutionExceptionHandler((e, commandLine, result) -> failed(e, console));
+    line.setExecutionExceptionHandler((e, commandLine, result) ->
+        failed(e, console, "See '" + commandLine.getCommandSpec().qualifiedName() + " --help'."));
     return line.execute(arguments.toArray(String[]::new));
   }
 
@@ -62,7 +63,10 @@ final class Commands {
     line.getSubcommands().values().forEach(each -> give(console, each));
   }
 
-  private static int failed(Exception e, Console console) {
+  /**
+   * @param help what to do next, where nothing better is known
+   */
+  private static int failed(Exception e, Console console, String help) {
     switch (e) {
       case Failure failure -> {
         console.say(String.valueOf(failure.getMessage()));
@@ -71,27 +75,43 @@ final class Commands {
       }
       case SealException seal -> {
         console.say(String.valueOf(seal.getMessage()));
-        if (!seal.advice().isEmpty()) {
-          console.err().println("  " + seal.advice());
-        }
+        console.err().println("  " + (seal.advice().isEmpty() ? help : seal.advice()));
         return Failure.WRONG_SECRET;
       }
       case IllegalArgumentException wrong -> {
         console.say(String.valueOf(wrong.getMessage()));
+        console.err().println("  " + help);
         return Failure.USAGE;
       }
-      case NoSuchFileException missing ->
-          console.say(
-              missing.getReason() == null
-                  ? missing.getFile() + " does not exist"
-                  : missing.getFile() + " " + missing.getReason());
-      case AccessDeniedException denied -> console.say("this user may not use " + denied.getFile());
-      case FileSystemException file -> console.say(String.valueOf(file.getMessage()));
-      case ConnectException unreachable -> {
-        console.say("no key server answers there");
-        console.err().println("  Start it with 'coffer keyserver run DIR', or correct --url.");
+      case NoSuchFileException missing -> {
+        console.say(
+            missing.getReason() == null
+                ? missing.getFile() + " does not exist"
+                : missing.getFile() + " " + missing.getReason());
+        console.err().println("  Correct the path. " + help);
       }
-      case IOException io -> console.say(String.valueOf(io.getMessage()));
+      case AccessDeniedException denied -> {
+        console.say("this user may not use " + denied.getFile());
+        console
+            .err()
+            .println("  Run it as the user whom that belongs to, or name another place. " + help);
+      }
+      case FileAlreadyExistsException there -> {
+        console.say(there.getFile() + " exists already");
+        console.err().println("  Name another place, or move that away. " + help);
+      }
+      case FileSystemException file -> {
+        console.say(String.valueOf(file.getMessage()));
+        console.err().println("  Name a place that can be written to and has room. " + help);
+      }
+      case IOException io -> {
+        String message = String.valueOf(io.getMessage());
+        console.say(message);
+        // What these say behind a semicolon is what to do.
+        if (!message.contains("; ")) {
+          console.err().println("  " + help);
+        }
+      }
       default -> {
         console.say("unexpected: " + e);
         e.printStackTrace(console.err());

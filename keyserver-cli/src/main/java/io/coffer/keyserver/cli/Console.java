@@ -10,6 +10,7 @@ import java.nio.ByteBuffer;
 import java.nio.CharBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
@@ -48,6 +49,11 @@ record Console(PrintStream out, PrintStream err) {
     if (file != null) {
       try (InputStream in = file.toString().equals("-") ? System.in : Files.newInputStream(file)) {
         return firstLine(in, file);
+      } catch (NoSuchFileException e) {
+        throw new Failure(
+            Failure.OTHER,
+            file + ", whose first line is to be the secret, does not exist",
+            "Correct the path, write the file, or leave the option out to be asked.");
       }
     }
     SecretBytes first = typed(prompt);
@@ -99,7 +105,8 @@ record Console(PrintStream out, PrintStream err) {
       throw new Failure(
           Failure.USAGE,
           "there is no terminal to ask for the secret",
-          "Name a file that holds it, or '-' for standard input.");
+          "Name a file that holds it, or '-' for standard input: --passphrase-file FILE, or as"
+              + " --help says.");
     }
     ByteBuffer bytes = ByteBuffer.allocate(4 * typed.length);
     StandardCharsets.UTF_8.newEncoder().encode(CharBuffer.wrap(typed), bytes, true);

@@ -28,6 +28,7 @@ import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.cert.X509Certificate;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.Arrays;
@@ -65,6 +66,7 @@ import picocli.CommandLine.Parameters;
     })
 final class KeyserverCommand extends Commands.Group {
   private static final Pattern QUORUM = Pattern.compile("([0-9]{1,3})/([0-9]{1,3})");
+  private static final Pattern ID = Pattern.compile("[0-9a-f-]{36}");
   private static final Pattern LISTEN = Pattern.compile("(.+):([0-9]{1,5})");
 
   // Kept, so that the level stays: the runtime forgets loggers that nobody holds.
@@ -170,6 +172,17 @@ final class KeyserverCommand extends Commands.Group {
         paramLabel = "DIR",
         description = "Write the shares there, one file each, instead of printing them.")
     private @Nullable Path sharesDirectory;
+
+    /** Is any of them given that differs from what is so anyway? */
+    private boolean areGiven() {
+      return etcd.endpoints != null
+          || !name.equals("server")
+          || !listen.equals(ServerHome.DEFAULT_HOST + ":" + ServerHome.DEFAULT_PORT)
+          || hosts != null
+          || quorum != null
+          || seal != null
+          || sharesDirectory != null;
+    }
   }
 
   /** Which server, and as whom. */
@@ -212,7 +225,7 @@ final class KeyserverCommand extends Commands.Group {
           listen.host().equals("0.0.0.0") || listen.host().equals("::")
               ? "localhost"
               : listen.host();
-      String base = url == null ? "https://" + host + ":" + listen.port() : url;
+      URI base = Unreachable.address(url == null ? "https://" + host + ":" + listen.port() : url);
       Path file = certificate(home);
       if (!Files.exists(file)) {
         throw new Failure(
@@ -222,10 +235,11 @@ final class KeyserverCommand extends Commands.Group {
       }
       Path key =
           file.resolveSibling(file.getFileName().toString().replaceAll("\\.pem$", "") + ".key");
+      X509Certificate shown = Pem.readCertificate(file);
+      Unreachable.requireValid(shown, file);
       var context =
           new TrustedAuthority(Pem.readCertificate(home.authority()), null)
-              .context(
-                  Pem.readCertificate(file), Pem.readPrivateKey(key, "EC"), Set.of(Profile.SERVER));
+              .context(shown, Pem.readPrivateKey(key, "EC"), Set.of(Profile.SERVER));
       byte[] content = body == null ? new byte[0] : body.toBytes();
       try (HttpClient client =
           HttpClient.newBuilder()
@@ -234,7 +248,7 @@ final class KeyserverCommand extends Commands.Group {
               .connectTimeout(Duration.ofSeconds(10))
               .build()) {
         HttpRequest request =
-            HttpRequest.newBuilder(URI.create(base + path))
+            HttpRequest.newBuilder(base.resolve(path))
                 .timeout(Duration.ofSeconds(60))
                 .header("Content-Type", "application/json")
                 .method(method, BodyPublishers.ofByteArray(content))
@@ -252,10 +266,15 @@ final class KeyserverCommand extends Commands.Group {
         }
         return answer;
       } catch (JsonException e) {
-        throw new IOException("the server's answer is no JSON: " + e.getMessage(), e);
+        throw new Failure(
+            Failure.OTHER,
+            "what answers at " + base + " is no key server: " + e.getMessage(),
+            "Correct the address.");
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();
         throw new IOException("interrupted", e);
+      } catch (IOException e) {
+        throw Unreachable.explain(e, base, file, home.authority());
       } finally {
         Arrays.fill(content, (byte) 0);
       }
@@ -474,6 +493,10 @@ final class KeyserverCommand extends Commands.Group {
               description = "Take the passphrase from the first line of FILE, '-' for stdin.")
           @Nullable Path passphraseFile,
       @Option(
+              names = "--log-json",
+              description = "Write the log as JSON lines: time, level, logger, message, error.")
+          boolean logJson,
+      @Option(
               names = "--barbican",
               paramLabel = "ADDRESS:PORT",
               description =
@@ -483,10 +506,20 @@ final class KeyserverCommand extends Commands.Group {
       @Parameters(paramLabel = "DIR") Path directory)
       throws IOException, Failure, SealException {
     ServerHome.Listen door = barbican == null ? null : listen(barbican);
+    if (logJson) {
+      JsonLines.use();
+    }
     HELIDON.setLevel(java.util.logging.Level.WARNING);
     HANDSHAKES.setLevel(java.util.logging.Level.SEVERE);
     SecretBytes passphrase = null;
-    if (init && !Files.exists(directory.resolve("server.json"))) {
+    boolean make = init && !Files.exists(directory.resolve("server.json"));
+    if (!make && options.areGiven()) {
+      throw new Failure(
+          Failure.USAGE,
+          "options that say how a server is made, but " + directory + " has one, or no --init",
+          "Leave them out. Where it listens stands in " + directory.resolve("server.json") + ".");
+    }
+    if (make) {
       SecretBytes made = make(options, passphraseFile, directory);
       if (options.quorum == null) {
         passphrase = made;
@@ -679,6 +712,12 @@ final class KeyserverCommand extends Commands.Group {
           String id,
       @Mixin Remote remote)
       throws IOException, Failure {
+    if (!ID.matcher(id).matches()) {
+      throw new Failure(
+          Failure.USAGE,
+          "'" + id + "' cannot be the id of a token",
+          "Give what 'coffer keyserver token' printed; the page of the server lists tokens.");
+    }
     remote.send("DELETE", "/v1/tokens/" + id, null);
     console().say("revoked " + id);
     return 0;

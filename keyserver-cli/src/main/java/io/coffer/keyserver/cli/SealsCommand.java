@@ -162,7 +162,13 @@ final class SealsCommand extends Commands.Group {
                 }
               };
       case "quorum" -> {
-        int[] numbers = KeyserverCommand.quorum(quorum == null ? "" : quorum);
+        if (quorum == null) {
+          throw new Failure(
+              Failure.USAGE,
+              "how many shares shall there be, and how many of them open the server?",
+              "Write --quorum K/N, for example --quorum 3/5.");
+        }
+        int[] numbers = KeyserverCommand.quorum(quorum);
         extra =
             (seal, root) -> {
               Seal.NewQuorum made = seal.withQuorum(root, called, numbers[0], numbers[1]);

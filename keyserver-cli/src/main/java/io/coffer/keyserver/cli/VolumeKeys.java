@@ -3,6 +3,7 @@ package io.coffer.keyserver.cli;
 import io.coffer.cli.KeyService;
 import io.coffer.crypto.SecretBytes;
 import io.coffer.keys.VolumeException;
+import io.coffer.keyserver.ca.DurableFiles;
 import io.coffer.keyserver.ca.Identity;
 import io.coffer.keyserver.ca.Pem;
 import io.coffer.keyserver.client.KeyClient;
@@ -30,6 +31,9 @@ import java.util.function.Consumer;
  */
 public final class VolumeKeys implements KeyService {
   private static final int MOST_ATTEMPTS = 20;
+
+  /** How long the token of a volume that was just made is good. */
+  private static final int FIRST_TOKEN_SECONDS = 3600;
 
   private record Reference(KeyClient.Settings settings, JsonObject json, Path file) {
     static Reference read(Path file) throws IOException {
@@ -105,6 +109,124 @@ public final class VolumeKeys implements KeyService {
         "no key from the key service: " + message,
         null,
         e);
+  }
+
+  @Override
+  public List<String> create(NewKey wanted) throws VolumeException {
+    Path token = wanted.reference().resolveSibling(wanted.reference().getFileName() + ".token");
+    try {
+      for (Path file : List.of(wanted.reference(), token)) {
+        if (Files.exists(file)) {
+          throw new IOException(file + " exists already; name another with --reference");
+        }
+      }
+      URI url = Unreachable.address(wanted.url());
+      if (!Files.exists(wanted.machine())) {
+        throw new IOException(
+            wanted.machine()
+                + " does not exist; it says how this node shows itself to the key service, and"
+                + " COFFER_KEY_SERVICE can name another (docs/key-service.md)");
+      }
+      Reference machine = Reference.read(wanted.machine());
+      Identity node =
+          Identity.of(machine.settings().certificate())
+              .orElseThrow(() -> new IOException("the node's certificate carries no identity"));
+      Path certificate = wanted.certificate();
+      Path key =
+          certificate.resolveSibling(
+              certificate.getFileName().toString().replaceAll("\\.pem$", "") + ".key");
+      KeyClient.Settings owner =
+          new KeyClient.Settings(
+              List.of(url),
+              machine.settings().authority(),
+              Pem.readCertificate(certificate),
+              Pem.readPrivateKey(key, "EC"),
+              1,
+              null);
+      String box = "/v1/services/" + wanted.service() + "/owners/" + wanted.owner() + "/keys";
+      String id = makeKey(owner, box, wanted);
+      boolean done = false;
+      try {
+        JsonObject issued =
+            KeyClient.ask(
+                owner,
+                "POST",
+                "/v1/tokens",
+                new JsonObject()
+                    .put("presenter", node.toString())
+                    .put("keys", List.of(id))
+                    .put("seconds", FIRST_TOKEN_SECONDS));
+        DurableFiles.writePrivate(
+            token, issued.string("token").getBytes(StandardCharsets.US_ASCII));
+        DurableFiles.writePrivate(wanted.reference(), reference(machine, url, wanted, token, id));
+        password(wanted.reference()).close();
+        done = true;
+        return List.of(
+            "made the key " + id + " of " + wanted.owner() + " for " + wanted.service(),
+            "wrote "
+                + wanted.reference()
+                + ", and a token that is good until "
+                + issued.string("expires"),
+            "  The next token: coffer keyserver token --cert "
+                + certificate
+                + " --for "
+                + node
+                + " --id "
+                + id
+                + " --out "
+                + token
+                + " KEYSERVER-DIR");
+      } finally {
+        if (!done) {
+          Files.deleteIfExists(token);
+          Files.deleteIfExists(wanted.reference());
+          KeyClient.ask(owner, "DELETE", box + "/" + id, null);
+        }
+      }
+    } catch (Failure e) {
+      throw refused(e);
+    } catch (IOException | JsonException | IllegalArgumentException e) {
+      throw refused(e);
+    }
+  }
+
+  /** A double key; the owner's half is made first, if there is none. */
+  private static String makeKey(KeyClient.Settings owner, String box, NewKey wanted)
+      throws IOException, JsonException {
+    JsonObject request = new JsonObject().put("name", wanted.name()).put("double", true);
+    try {
+      return KeyClient.ask(owner, "POST", box, request).string("id");
+    } catch (KeyServiceException e) {
+      if (e.status() != 409) {
+        throw e;
+      }
+    }
+    KeyClient.ask(owner, "POST", "/v1/owners/" + wanted.owner() + "/key", null);
+    return KeyClient.ask(owner, "POST", box, request).string("id");
+  }
+
+  private static byte[] reference(Reference machine, URI url, NewKey wanted, Path token, String id)
+      throws JsonException {
+    JsonObject json = new JsonObject();
+    List<URI> known = machine.settings().urls();
+    if (known.contains(url)) {
+      json.put("urls", known.stream().map(URI::toString).toList());
+    } else {
+      json.put("url", url.toString());
+    }
+    for (String file : List.of("authority", "certificate", "key")) {
+      Path named = machine.file().resolveSibling(machine.json().string(file));
+      json.put(file, named.toAbsolutePath().normalize().toString());
+    }
+    if (machine.json().has("tpm")) {
+      json.put("tpm", machine.json().string("tpm"));
+    }
+    return json.put("token", String.valueOf(token.getFileName()))
+        .put("service", wanted.service())
+        .put("owner", wanted.owner())
+        .put("id", id)
+        .put("version", 1)
+        .toBytes();
   }
 
   @Override

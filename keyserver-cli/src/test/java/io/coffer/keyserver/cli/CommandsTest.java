@@ -10,6 +10,7 @@ import java.io.BufferedReader;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -315,6 +316,16 @@ class CommandsTest {
       {1, "audit", "verify", "--head", "7", directory},
       {11, "keyserver", "backup", directory.resolve("none"), directory.resolve("b")},
       {11, "keyserver", "restore", directory, directory.resolve("b")},
+      {11, "keyserver", "restore", directory.resolve("none"), directory.resolve("b")},
+      {1, "keyserver", "run", "--listen", "127.0.0.1:7", directory},
+      {11, "keyserver", "init", "--passphrase-file", passphrase, "/proc/version"},
+      {11, "keyserver", "tpm", "--service", "hpc", "--pcr", "7", "--device", "/nowhere/tpm"},
+      {11, "keyserver", "tpm", "--service", "hpc", "--pcr", "7", "--device", passphrase},
+      {1, "keyserver", "tpm", "--service", "hpc", "--pcr", "77"},
+      {11, "keyserver", "seals", "list", directory},
+      {1, "keyserver", "revoke-token", "--id", "../self", directory},
+      {11, "ca", "revoke", directory, "client:alice"},
+      {11, "ca", "p12", directory.resolve("none.pem")},
       {1, "keyserver", "restore", "--head", "7", directory, directory.resolve("b")},
       {1, "keyserver", "token", "--login", "oidc", "--out", empty, home},
     };
@@ -323,9 +334,158 @@ class CommandsTest {
       Ran ran = run(words);
       String what = List.of(words) + " said: " + ran.err();
       assertEquals(mistake[0], ran.exit(), what);
-      assertTrue(ran.err().startsWith("coffer: "), what);
-      assertFalse(ran.err().contains("Exception"), what);
-      assertFalse(ran.err().contains("unexpected"), what);
+      saysWhatIsWrongAndWhatToDo(ran, what);
+    }
+    assertEquals(
+        "a good passphrase\n", Files.readString(passphrase), "what is no TPM is not written to");
+  }
+
+  private static void saysWhatIsWrongAndWhatToDo(Ran ran, String what) {
+    assertTrue(ran.err().startsWith("coffer: "), what);
+    assertFalse(ran.err().contains("Exception"), what);
+    assertFalse(ran.err().contains("unexpected"), what);
+    assertTrue(ran.err().contains("\n  ") || ran.err().contains("; "), "and then? " + what);
+  }
+
+  @Test
+  void whatFailedHalfWayCanBeTriedAgain() throws IOException {
+    Ran first =
+        run("keyserver", "init", "--host", "no host", "--passphrase-file", passphrase, home);
+    assertEquals(11, first.exit());
+    assertTrue(first.err().contains("'no host'"), first.err());
+    Ran etcd =
+        run(
+            "keyserver",
+            "init",
+            "--etcd",
+            "http://127.0.0.1:1",
+            "--passphrase-file",
+            passphrase,
+            home);
+    assertEquals(11, etcd.exit(), etcd.err());
+    Ran again = run("keyserver", "init", "--passphrase-file", passphrase, home);
+    assertEquals(0, again.exit(), again.err());
+    Path nowhere = directory.resolve("nowhere");
+    Ran issued =
+        run(
+            "ca",
+            "issue",
+            "--passphrase-file",
+            passphrase,
+            "--out",
+            nowhere,
+            home.resolve("ca"),
+            "client:alice");
+    assertEquals(11, issued.exit());
+    assertTrue(issued.err().contains(nowhere + " is no directory"), issued.err());
+    assertFalse(
+        run("ca", "list", home.resolve("ca")).out().contains("client:alice"),
+        "no certificate is issued that nobody gets");
+  }
+
+  @Test
+  void aServerThatCannotBeReachedOrDoesNotLikeOneSaysWhy() throws Exception {
+    Path other = directory.resolve("other");
+    assertEquals(0, run("keyserver", "init", "--passphrase-file", passphrase, other).exit());
+    Process server =
+        start("--init", "--listen", "127.0.0.1:" + port, "--passphrase-file", passphrase, home);
+    try (ServerSocket plain = new ServerSocket(0, 50, InetAddress.getLoopbackAddress())) {
+      Thread.ofVirtual().start(() -> answerInClear(plain));
+      String here = "https://127.0.0.1:" + port;
+      Ran issued =
+          run(
+              "ca",
+              "issue",
+              "--passphrase-file",
+              passphrase,
+              "--out",
+              directory,
+              home.resolve("ca"),
+              "client:alice");
+      assertEquals(0, issued.exit(), issued.err());
+      Path alice = directory.resolve("alice.pem");
+      Path foreign = directory.resolve("foreign");
+      assertEquals(0, run("ca", "init", "--name", "Foreign", foreign).exit());
+      assertEquals(0, run("ca", "issue", "--out", foreign, foreign, "operator:mallory").exit());
+      Object[][] mistakes = {
+        {
+          "was not issued by the authority",
+          "keyserver",
+          "status",
+          "--cert",
+          foreign.resolve("mallory.pem"),
+          home
+        },
+        {"no address", "keyserver", "status", "--url", "127.0.0.1:" + port, home},
+        {"no address", "keyserver", "status", "--url", "http://127.0.0.1:" + port, home},
+        {"no address", "keyserver", "status", "--url", "not a url", home},
+        {"no host", "keyserver", "status", "--url", "https://nobody.invalid:7450", home},
+        {"no key server answers", "keyserver", "status", "--url", "https://127.0.0.1:1", home},
+        {
+          "speaks no TLS",
+          "keyserver",
+          "status",
+          "--url",
+          "https://127.0.0.1:" + plain.getLocalPort(),
+          home
+        },
+        {"by the authority", "keyserver", "status", "--url", here, other},
+        {"does not exist", "keyserver", "status", "--cert", directory.resolve("no.pem"), home},
+        {"holds no", "keyserver", "status", "--cert", passphrase, home},
+        {"open already", "keyserver", "unseal", "--passphrase-file", passphrase, home},
+        {"no share", "keyserver", "unseal", "--share", "--share-file", passphrase, home},
+        {"only clients", "keyserver", "token", "--out", directory.resolve("t"), home},
+        {
+          "from 1 to",
+          "keyserver",
+          "token",
+          "--seconds",
+          "0",
+          "--cert",
+          alice,
+          "--out",
+          directory.resolve("t"),
+          home
+        },
+      };
+      assertEquals(0, run("keyserver", "seal", home).exit());
+      for (Object[] mistake : mistakes) {
+        if (mistake[0].equals("open already") || mistake[0].equals("only clients")) {
+          run("keyserver", "unseal", "--passphrase-file", passphrase, home);
+        } else if (mistake[0].equals("no share")) {
+          run("keyserver", "seal", home);
+        }
+        Object[] words = java.util.Arrays.copyOfRange(mistake, 1, mistake.length);
+        Ran ran = run(words);
+        String what = List.of(words) + " said: " + ran.err();
+        assertTrue(ran.exit() != 0, what);
+        assertTrue(ran.err().contains(mistake[0].toString()), what);
+        saysWhatIsWrongAndWhatToDo(ran, what);
+      }
+      run("ca", "revoke", "--passphrase-file", passphrase, home.resolve("ca"), "client:alice");
+      long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
+      Ran revoked;
+      do {
+        revoked = run("keyserver", "status", "--cert", alice, home);
+      } while (revoked.exit() == 0 && System.nanoTime() < end);
+      assertTrue(revoked.err().contains("does not accept the certificate"), revoked.err());
+      saysWhatIsWrongAndWhatToDo(revoked, revoked.err());
+    } finally {
+      stop(server);
+    }
+  }
+
+  private static void answerInClear(ServerSocket socket) {
+    try {
+      while (true) {
+        try (var client = socket.accept()) {
+          client.getOutputStream().write("HTTP/1.1 400 Bad Request\r\n\r\n".getBytes(UTF_8));
+          client.shutdownOutput();
+          client.getInputStream().readAllBytes();
+        }
+      }
+    } catch (IOException e) {
+      // The test is over.
     }
   }
 

@@ -108,10 +108,14 @@ class SealCommandsTest {
   }
 
   private Server start(Object... words) throws IOException {
+    return startAt(home, words);
+  }
+
+  private Server startAt(Path where, Object... words) throws IOException {
     List<String> command = program();
     command.add("run");
     Arrays.stream(words).map(Object::toString).forEach(command::add);
-    command.add(home.toString());
+    command.add(where.toString());
     ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
     builder.environment().put("SOFTHSM2_CONF", String.valueOf(softHsm));
     builder.redirectInput(Path.of("/dev/null").toFile());
@@ -140,9 +144,13 @@ class SealCommandsTest {
 
   /** Starts a software TPM; returns how to reach it. */
   private String startTpm() throws Exception {
+    return startTpm("tpm");
+  }
+
+  private String startTpm(String name) throws Exception {
     Assumptions.assumeTrue(installed("swtpm"), "swtpm is not installed");
     int tpmPort = freePort();
-    Path state = Files.createDirectory(directory.resolve("tpm"));
+    Path state = Files.createDirectory(directory.resolve(name));
     processes.add(
         new ProcessBuilder(
                 "swtpm",
@@ -155,7 +163,7 @@ class SealCommandsTest {
                 "--flags",
                 "not-need-init,startup-clear")
             .redirectErrorStream(true)
-            .redirectOutput(directory.resolve("swtpm.log").toFile())
+            .redirectOutput(directory.resolve(name + ".log").toFile())
             .start());
     String where = "tcp:127.0.0.1:" + tpmPort;
     long begin = System.nanoTime();
@@ -193,10 +201,14 @@ class SealCommandsTest {
   }
 
   private Ran approve(@Nullable String predicted) throws IOException {
-    Ran request =
+    return approve(
+        home,
         predicted == null
             ? ok("tpm-policy", "request", home)
-            : ok("tpm-policy", "request", "--pcr", predicted, home);
+            : ok("tpm-policy", "request", "--pcr", predicted, home));
+  }
+
+  private Ran approve(Path where, Ran request) throws IOException {
     Path state = Files.writeString(directory.resolve("state.json"), request.out());
     Ran signed =
         ok(
@@ -209,7 +221,176 @@ class SealCommandsTest {
             state);
     assertTrue(signed.err().contains("PCR 16 "), "who signs sees what: " + signed.err());
     Path approval = Files.writeString(directory.resolve("approval.json"), signed.out());
-    return ok("tpm-policy", "accept", home, approval);
+    return ok("tpm-policy", "accept", where, approval);
+  }
+
+  /** Starts etcd, alone; returns how to reach it. */
+  private String startEtcd() throws Exception {
+    Assumptions.assumeTrue(installed("etcd"), "etcd is not installed");
+    String client = "http://127.0.0.1:" + freePort();
+    String peer = "http://127.0.0.1:" + freePort();
+    processes.add(
+        new ProcessBuilder(
+                "etcd",
+                "--name=m",
+                "--data-dir=" + directory.resolve("etcd"),
+                "--listen-client-urls=" + client,
+                "--advertise-client-urls=" + client,
+                "--listen-peer-urls=" + peer,
+                "--initial-advertise-peer-urls=" + peer,
+                "--initial-cluster=m=" + peer)
+            .redirectErrorStream(true)
+            .redirectOutput(directory.resolve("etcd.log").toFile())
+            .start());
+    return client;
+  }
+
+  @Test
+  void serversThatShareAStoreAreEachOpenedByATpmOfTheirOwn() throws Exception {
+    String first = startTpm("tpm1");
+    String second = startTpm("tpm2");
+    String etcd = startEtcd();
+    Path key = directory.resolve("policy.key");
+    ok("tpm-policy", "new-key", "--out", key, "--passphrase-file", passphrase);
+    Path policy = directory.resolve("policy.pem");
+    Object[] init = {
+      "init",
+      "--name",
+      "k1",
+      "--listen",
+      "127.0.0.1:" + port,
+      "--etcd",
+      etcd,
+      "--passphrase-file",
+      passphrase,
+      "--seal",
+      "tpm",
+      "--tpm",
+      first,
+      "--pcr",
+      "16",
+      "--policy-key",
+      policy,
+      home
+    };
+    Ran made = run(init);
+    // etcd takes a moment to start.
+    for (int i = 0; i < 120 && made.exit() != 0; i++) {
+      Thread.sleep(500);
+      made = run(init);
+    }
+    assertEquals(0, made.exit(), made.err());
+    Path other = directory.resolve("k2");
+    int otherPort = freePort();
+    ok(
+        "join",
+        "--name",
+        "k2",
+        "--listen",
+        "127.0.0.1:" + otherPort,
+        "--passphrase-file",
+        passphrase,
+        home,
+        other);
+    approve(null);
+    Server one = start();
+    assertTrue(one.said().contains("is open, by tpm"), one.said());
+    Object[] add = {
+      "seals",
+      "add",
+      "--seal",
+      "tpm",
+      "--tpm",
+      second,
+      "--pcr",
+      "16",
+      "--policy-key",
+      policy,
+      "--passphrase-file",
+      passphrase
+    };
+    Ran taken = run(with(add, other));
+    assertEquals(12, taken.exit(), taken.err());
+    assertTrue(taken.err().contains("'tpm' already"), "the other server's: " + taken.err());
+    // While the other one runs.
+    ok(with(add, "--name", "tpm-k2", other));
+    approve(other, ok("tpm-policy", "request", "--seal", "tpm-k2", other));
+    Server two = startAt(other);
+    assertTrue(two.said().contains("is open, by tpm 'tpm-k2'"), two.said());
+    Path operator = home.resolve("operator.pem");
+    assertTrue(ok("status", "--cert", operator, other).err().contains("k1, k2"));
+
+    stop(two);
+    extend(second, 16);
+    Server changed = startAt(other);
+    assertTrue(changed.said().contains("PCR 16 has another value"), changed.said());
+    assertEquals(11, run("status", "--cert", operator, other).exit(), "it stays sealed");
+    assertTrue(ok("status", home).err().contains("opened by tpm"), "the other stays open");
+    approve(other, ok("tpm-policy", "request", "--seal", "tpm-k2", other));
+    ok("unseal", "--hardware", "--cert", operator, other);
+    stop(changed);
+    stop(one);
+  }
+
+  @Test
+  void serversThatShareAStoreAreOpenedByOneTokenThatAllReach() throws Exception {
+    Path library = startToken();
+    Path pin = Files.writeString(directory.resolve("pin"), "1234\n");
+    String etcd = startEtcd();
+    Object[] init = {
+      "init",
+      "--name",
+      "k1",
+      "--listen",
+      "127.0.0.1:" + port,
+      "--etcd",
+      etcd,
+      "--passphrase-file",
+      passphrase,
+      home
+    };
+    Ran made = run(init);
+    for (int i = 0; i < 120 && made.exit() != 0; i++) {
+      Thread.sleep(500);
+      made = run(init);
+    }
+    assertEquals(0, made.exit(), made.err());
+    Path other = directory.resolve("k2");
+    ok(
+        "join",
+        "--name",
+        "k2",
+        "--listen",
+        "127.0.0.1:" + freePort(),
+        "--passphrase-file",
+        passphrase,
+        home,
+        other);
+    for (Path where : List.of(home, other)) {
+      Ran added =
+          apart(
+              "seals",
+              "add",
+              "--seal",
+              "pkcs11",
+              "--name",
+              where.equals(home) ? "hsm-k1" : "hsm-k2",
+              "--pkcs11-library",
+              library,
+              "--token",
+              "hsm",
+              "--pin-file",
+              pin,
+              "--passphrase-file",
+              passphrase,
+              where);
+      assertEquals(0, added.exit(), added.err());
+    }
+    for (Path where : List.of(home, other)) {
+      Server server = startAt(where);
+      assertTrue(server.said().contains("is open, by pkcs11 'hsm-k"), server.said());
+      stop(server);
+    }
   }
 
   @Test

@@ -164,6 +164,10 @@ class VolumeKeysTest {
   }
 
   private static Process coffer(Object... words) throws IOException {
+    return builder(words).start();
+  }
+
+  private static ProcessBuilder builder(Object... words) {
     List<String> command =
         new ArrayList<>(
             List.of(
@@ -176,7 +180,7 @@ class VolumeKeysTest {
     for (Object word : words) {
       command.add(word.toString());
     }
-    return new ProcessBuilder(command).redirectErrorStream(true).start();
+    return new ProcessBuilder(command).redirectErrorStream(true);
   }
 
   private static void run(Object... words) throws Exception {
@@ -216,6 +220,119 @@ class VolumeKeysTest {
     assertTrue(said.contains("revoked"), said);
   }
 
+  @Test
+  void initMakesADoubleKeyAtTheServiceForEachFormatAndAPasswordMayRemain() throws Exception {
+    Path machine = directory.resolve("machine.json");
+    Files.write(
+        machine,
+        new JsonObject()
+            .put("url", url())
+            .put("authority", "home/ca/ca.pem")
+            .put("certificate", "node1.pem")
+            .put("key", "node1.key")
+            .toBytes());
+    Path alice = directory.resolve("alice.pem");
+    for (String format : List.of("gocryptfs", "fscrypt")) {
+      Path volume = Files.createDirectory(directory.resolve(format));
+      List<Object> words =
+          new ArrayList<>(
+              List.of(
+                  "init",
+                  "--key-service",
+                  url(),
+                  "--service",
+                  "hpc",
+                  "--owner",
+                  "project:a",
+                  "--certificate",
+                  alice,
+                  "--format",
+                  format));
+      words.addAll(format.equals("fscrypt") ? List.of() : List.of("--scrypt-log-n", 10));
+      words.add(volume);
+      ProcessBuilder init = builder(words.toArray());
+      init.environment().put("COFFER_KEY_SERVICE", machine.toString());
+      Process process = init.start();
+      String said = new String(process.getInputStream().readAllBytes(), UTF_8);
+      assertEquals(0, process.waitFor(), said);
+      Path made = directory.resolve(format + ".key.json");
+      JsonObject json = JsonObject.parse(Files.readAllBytes(made), Set.of());
+      JsonObject key = send("alice", "GET", BOX + "/" + json.string("id"), "");
+      assertTrue(key.bool("double", false), "one half is the owner's");
+      assertEquals("volume " + format, key.string("name"));
+      if (format.equals("gocryptfs")) {
+        run("passwd", "--help");
+        run("check", "--key-service", made, volume);
+      } else {
+        Path recovery = Files.writeString(directory.resolve("password"), "for a bad day\n");
+        run(
+            "protector",
+            "add",
+            "--key-service",
+            made,
+            "--name",
+            "spare",
+            "--new-password-file",
+            recovery,
+            volume);
+        run(
+            "protector",
+            "add",
+            "--password-file",
+            recovery,
+            "--protector",
+            "spare",
+            "--name",
+            "service",
+            "--new-key-service",
+            made,
+            volume);
+      }
+    }
+    Path other = Files.createDirectory(directory.resolve("other"));
+    ProcessBuilder refused =
+        builder(
+            "init",
+            "--key-service",
+            url(),
+            "--service",
+            "none",
+            "--owner",
+            "project:a",
+            "--certificate",
+            alice,
+            other);
+    refused.environment().put("COFFER_KEY_SERVICE", machine.toString());
+    Process process = refused.start();
+    String said = new String(process.getInputStream().readAllBytes(), UTF_8);
+    assertTrue(process.waitFor() != 0, said);
+    assertTrue(said.contains("there is no service 'none'"), said);
+    assertTrue(Files.notExists(directory.resolve("other.key.json")), "nothing is left");
+    int keys = send("alice", "GET", BOX + "?limit=1000", "").objects("keys").size();
+    ProcessBuilder full =
+        builder(
+            "init",
+            "--key-service",
+            url(),
+            "--service",
+            "hpc",
+            "--owner",
+            "project:a",
+            "--certificate",
+            alice,
+            "--reference",
+            directory.resolve("again.json"),
+            directory.resolve("gocryptfs"));
+    full.environment().put("COFFER_KEY_SERVICE", machine.toString());
+    Process again = full.start();
+    said = new String(again.getInputStream().readAllBytes(), UTF_8);
+    assertTrue(again.waitFor() != 0 && said.contains("not empty"), said);
+    assertEquals(
+        keys,
+        send("alice", "GET", BOX + "?limit=1000", "").objects("keys").size(),
+        "none was made");
+  }
+
   private static void waitFor(BufferedReader log, String text) throws IOException {
     StringBuilder said = new StringBuilder();
     String line;
@@ -240,7 +357,8 @@ class VolumeKeysTest {
       {good.replace("node1.pem", "none.pem"), "none.pem"},
       {good.replace("\"token\":\"token\"", "\"token\":\"none\""), "none does not exist"},
       {good.replace("\"service\"", "\"servise\""), "servise"},
-      {good.replaceAll("127.0.0.1:\\d+", "127.0.0.1:1"), "cannot be reached"},
+      {good.replaceAll("127.0.0.1:\\d+", "127.0.0.1:1"), "cannot be reached; start it"},
+      {good.replace("home/ca/ca.pem", "alice.pem"), "was not issued by the authority"},
       {"{", "malformed"},
     };
     for (String[] mistake : mistakes) {

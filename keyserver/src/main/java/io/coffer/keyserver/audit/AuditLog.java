@@ -25,6 +25,7 @@ import java.security.PublicKey;
 import java.security.Signature;
 import java.time.Clock;
 import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Base64;
 import java.util.HexFormat;
@@ -54,6 +55,10 @@ public final class AuditLog implements AutoCloseable {
   private static final int MAX_LINE_BYTES = 16 << 10;
 
   private static final int MAX_BATCH = 1000;
+
+  /** Entries that are kept while they cannot be written. */
+  private static final int MAX_OWED = 10_000;
+
   private static final String START = "0".repeat(64);
   private static final byte[] DOMAIN = "coffer audit 1\0".getBytes(StandardCharsets.US_ASCII);
   private static final byte[] SIGNATURE_MEMBER =
@@ -93,7 +98,20 @@ public final class AuditLog implements AutoCloseable {
   private final ReentrantLock writing = new ReentrantLock();
 
   private volatile Head head;
-  private @Nullable AuditException broken;
+
+  /** Why nothing can be written at the moment; null if it can. */
+  private volatile @Nullable AuditException broken;
+
+  private boolean closed;
+
+  /** How long the file is with all entries that are on disk, and nothing else. */
+  private long length;
+
+  /** Entries that could not be written, and are before the next ones. */
+  private final List<Pending> owed = new ArrayList<>();
+
+  /** How many more there were. */
+  private long lost;
 
   private AuditLog(
       Path file,
@@ -102,7 +120,9 @@ public final class AuditLog implements AutoCloseable {
       Ed25519Signer signer,
       PublicKey publicKey,
       Clock clock,
-      Head head) {
+      Head head,
+      long length) {
+    this.length = length;
     this.lock = lock;
     this.publicKey = publicKey;
     this.file = file;
@@ -142,7 +162,8 @@ public final class AuditLog implements AutoCloseable {
       }
       out.seek(good);
       AuditLog log =
-          new AuditLog(file, out, lock, Ed25519Signer.of(key), publicKey, clock, verifier.head());
+          new AuditLog(
+              file, out, lock, Ed25519Signer.of(key), publicKey, clock, verifier.head(), good);
       if (cut || verifier.unsigned > 0) {
         log.append(
             new AuditEvent(
@@ -253,13 +274,39 @@ public final class AuditLog implements AutoCloseable {
   }
 
   /**
+   * Makes sure that the log can be written, before anything is done that has to be in it. After a
+   * failure, as of a full disk, this is where it is tried again.
+   *
+   * @throws AuditException if it cannot be written now
+   */
+  public void requireWritable() throws AuditException {
+    if (broken == null) {
+      return;
+    }
+    AuditException failure;
+    writing.lock();
+    try {
+      if (broken != null) {
+        write(List.of());
+      }
+      failure = broken;
+    } finally {
+      writing.unlock();
+    }
+    if (failure != null) {
+      throw new AuditException(String.valueOf(failure.getMessage()), failure);
+    }
+  }
+
+  /**
    * Writes an entry.
    *
-   * @throws AuditException if it could not be written; the log then takes no more, so that nothing
-   *     can go on unlogged
+   * @throws AuditException if it could not be written. What it is about may be done already: the
+   *     entry is kept in memory, and comes before all others as soon as there can be any. Until
+   *     then {@link #requireWritable} fails.
    */
   public void append(AuditEvent event) throws AuditException {
-    Pending pending = new Pending(event, clock.instant().truncatedTo(ChronoUnit.MILLIS).toString());
+    Pending pending = new Pending(event, now());
     batches.run(pending);
     AuditException failure = pending.failure;
     if (failure != null) {
@@ -289,29 +336,94 @@ public final class AuditLog implements AutoCloseable {
 
   private void write(List<Pending> batch) {
     AuditException failure = broken;
-    if (failure == null) {
+    if (!closed) {
+      List<Pending> all = new ArrayList<>(owed);
       try {
+        if (failure != null) {
+          // What is behind the last entry may be half an entry, or no more than in the page cache.
+          out.setLength(length);
+          all.add(recovery());
+        }
+        all.addAll(batch);
         ByteArrayOutputStream lines = new ByteArrayOutputStream();
         Head next = head;
-        for (int i = 0; i < batch.size(); i++) {
-          byte[] line = line(batch.get(i), next, i == batch.size() - 1);
+        for (int i = 0; i < all.size(); i++) {
+          byte[] line = line(all.get(i), next, i == all.size() - 1);
           lines.writeBytes(line);
           lines.write('\n');
           next = new Head(next.sequence() + 1, HexFormat.of().formatHex(sha256(line)));
         }
+        out.seek(length);
         out.write(lines.toByteArray());
         out.getFD().sync();
+        length += lines.size();
         head = next;
+        owed.clear();
+        lost = 0;
+        broken = null;
         batch.forEach(pending -> pending.written = true);
         return;
       } catch (IOException | GeneralSecurityException e) {
-        failure = new AuditException("the audit log " + file + " cannot be written", e);
+        failure =
+            new AuditException(
+                "the audit log " + file + " cannot be written: " + e.getMessage(), e);
         broken = failure;
+        owe(batch);
+        cutBack();
       }
     }
     for (Pending pending : batch) {
       pending.failure = failure;
     }
+  }
+
+  private Pending recovery() {
+    String reason =
+        "the log could not be written; entries before this that were written late: " + owed.size();
+    return new Pending(
+        new AuditEvent(
+            "server",
+            "",
+            "audit.recover",
+            "",
+            "granted",
+            lost == 0 ? reason : reason + ", and lost: " + lost),
+        now());
+  }
+
+  private void owe(List<Pending> batch) {
+    for (Pending pending : batch) {
+      AuditEvent event = pending.event;
+      if (owed.size() >= MAX_OWED) {
+        lost++;
+        continue;
+      }
+      owed.add(
+          new Pending(
+              new AuditEvent(
+                  event.who(),
+                  event.from(),
+                  event.action(),
+                  event.target(),
+                  event.outcome(),
+                  (event.reason().isEmpty() ? "" : shorten(event.reason()) + "; ")
+                      + "not answered, since the log could not be written"),
+              pending.time));
+    }
+  }
+
+  /** Leaves no half an entry behind, if that is possible now. */
+  private void cutBack() {
+    try {
+      out.setLength(length);
+    } catch (IOException e) {
+      System.getLogger("io.coffer.keyserver")
+          .log(System.Logger.Level.DEBUG, "cutting the audit log back: {0}", e.getMessage());
+    }
+  }
+
+  private String now() {
+    return clock.instant().truncatedTo(ChronoUnit.MILLIS).toString();
   }
 
   private byte[] line(Pending pending, Head before, boolean sign) throws GeneralSecurityException {
@@ -433,6 +545,7 @@ public final class AuditLog implements AutoCloseable {
   public void close() throws IOException {
     writing.lock();
     try {
+      closed = true;
       if (broken == null) {
         broken = new AuditException("the audit log is closed");
       }

@@ -471,23 +471,74 @@ public final class Keys {
     List<JsonObject> acl = new ArrayList<>();
     for (JsonObject entry : request.objects("acl")) {
       entry.allow("identity", "rights");
-      List<String> rights = entry.strings("rights");
-      if (!RIGHTS.containsAll(rights) || rights.isEmpty()) {
-        throw ProblemException.badRequest(
-            "a right is not known", "Use \"read\", \"rotate\", \"manage\" and \"delete\".");
-      }
-      String identity = Owners.identity(entry.string("identity")).toString();
-      acl.add(
-          new JsonObject()
-              .put("identity", identity)
-              .put("rights", new ArrayList<>(new LinkedHashSet<>(rights))));
+      acl.add(entry(entry.string("identity"), entry));
     }
+    setAcl(loaded, acl);
+    return loaded.json();
+  }
+
+  /** Gives somebody rights, instead of those that he has by the list already. */
+  public JsonObject grant(
+      Identity caller, String service, String owner, String id, String who, JsonObject request)
+      throws ProblemException, EngineException, JsonException {
+    request.allow("rights");
+    Records.Loaded loaded = live(load(caller, service, owner, id, "manage"));
+    List<JsonObject> acl = aclWithout(loaded.json(), Owners.identity(who));
+    acl.add(entry(who, request));
+    setAcl(loaded, acl);
+    return loaded.json();
+  }
+
+  /** Takes away what somebody has by the list. */
+  public JsonObject withdraw(Identity caller, String service, String owner, String id, String who)
+      throws ProblemException, EngineException, JsonException {
+    Records.Loaded loaded = live(load(caller, service, owner, id, "manage"));
+    List<JsonObject> acl = aclWithout(loaded.json(), Owners.identity(who));
+    if (acl.size() == loaded.json().objects("acl").size()) {
+      throw ProblemException.notFound(
+          "the key's list does not name " + Owners.identity(who), "GET the key to see its list.");
+    }
+    setAcl(loaded, acl);
+    return loaded.json();
+  }
+
+  private static List<JsonObject> aclWithout(JsonObject key, Identity who) throws JsonException {
+    List<JsonObject> acl = new ArrayList<>();
+    for (JsonObject entry : key.objects("acl")) {
+      if (!entry.string("identity").equals(who.toString())) {
+        acl.add(entry);
+      }
+    }
+    return acl;
+  }
+
+  private void setAcl(Records.Loaded loaded, List<JsonObject> acl)
+      throws ProblemException, EngineException {
     if (acl.size() > MAX_CONSUMERS) {
       throw ProblemException.badRequest("too many entries", "Use an owner with members instead.");
     }
     loaded.json().put("acl", acl);
     records.commit(Records.update(loaded));
-    return loaded.json();
+  }
+
+  /** An entry of a key's list. */
+  private static JsonObject entry(String who, JsonObject given)
+      throws ProblemException, JsonException {
+    if (!given.has("rights")) {
+      throw ProblemException.badRequest(
+          "an entry of the list gives no rights",
+          "Add \"rights\":[\"read\"], of \"read\", \"rotate\", \"manage\" and \"delete\"; leave"
+              + " the entry out to take its rights away.");
+    }
+    List<String> rights = given.strings("rights");
+    if (!RIGHTS.containsAll(rights) || rights.isEmpty()) {
+      throw ProblemException.badRequest(
+          rights.isEmpty() ? "no right is named" : "a right is not known",
+          "Use \"read\", \"rotate\", \"manage\" and \"delete\".");
+    }
+    return new JsonObject()
+        .put("identity", Owners.identity(who).toString())
+        .put("rights", new ArrayList<>(new LinkedHashSet<>(rights)));
   }
 
   /** Adds or removes something that needs the key, for example a volume or a snapshot. */

@@ -35,7 +35,7 @@ final class Names {
   static String id(String id) throws ProblemException {
     if (!ID.matcher(id).matches()) {
       throw ProblemException.badRequest(
-          "this cannot be the id of a key", "Use the id that creating or listing keys returned.");
+          "this cannot be an id", "Use the id that making or listing it returned, as it is.");
     }
     return id;
   }

@@ -106,13 +106,59 @@ public final class Owners {
   public JsonObject change(Identity caller, String name, JsonObject request)
       throws ProblemException, EngineException, JsonException {
     request.allow("members");
+    Records.Loaded owner = loadToChange(caller, name);
+    owner.json().put("members", members(request));
+    records.commit(Records.update(owner));
+    return owner.json();
+  }
+
+  private Records.Loaded loadToChange(Identity caller, String name)
+      throws ProblemException, EngineException, JsonException {
     Records.Loaded owner = load(name);
     if (caller.profile() != Profile.OPERATOR && !"admin".equals(role(owner.json(), caller))) {
       throw notYours(name);
     }
-    owner.json().put("members", members(request));
+    return owner;
+  }
+
+  /** Makes somebody a member, or gives a member another role. */
+  public JsonObject admit(Identity caller, String name, String who, JsonObject request)
+      throws ProblemException, EngineException, JsonException {
+    request.allow("role");
+    Records.Loaded owner = loadToChange(caller, name);
+    List<JsonObject> members = membersWithout(owner.json(), identity(who));
+    members.add(
+        new JsonObject()
+            .put("identity", identity(who).toString())
+            .put("role", request.string("role")));
+    owner.json().put("members", members(new JsonObject().put("members", members)));
     records.commit(Records.update(owner));
     return owner.json();
+  }
+
+  /** Lets somebody be a member no more. */
+  public JsonObject dismiss(Identity caller, String name, String who)
+      throws ProblemException, EngineException, JsonException {
+    Records.Loaded owner = loadToChange(caller, name);
+    List<JsonObject> members = membersWithout(owner.json(), identity(who));
+    if (members.size() == owner.json().objects("members").size()) {
+      throw ProblemException.notFound(
+          identity(who) + " is no member of " + name, "GET the owner to see its members.");
+    }
+    owner.json().put("members", members(new JsonObject().put("members", members)));
+    records.commit(Records.update(owner));
+    return owner.json();
+  }
+
+  private static List<JsonObject> membersWithout(JsonObject owner, Identity who)
+      throws JsonException {
+    List<JsonObject> members = new ArrayList<>();
+    for (JsonObject member : owner.objects("members")) {
+      if (!member.string("identity").equals(who.toString())) {
+        members.add(member);
+      }
+    }
+    return members;
   }
 
   /** Bounds how many keys an owner may have in each of its lock boxes; an operator may. */
@@ -180,6 +226,12 @@ public final class Owners {
     return ProblemException.notFound(
         "there is no owner '" + name + "', or you are none of its members",
         "GET /v1/owners shows yours; an operator can make an owner, its admin can add members.");
+  }
+
+  /** The caller's role with an owner, or null. */
+  public @Nullable String roleOf(String owner, Identity caller)
+      throws ProblemException, EngineException {
+    return role(owner, caller);
   }
 
   /** The caller's role with an owner, or null. */

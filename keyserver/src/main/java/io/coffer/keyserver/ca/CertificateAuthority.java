@@ -289,7 +289,8 @@ public final class CertificateAuthority {
     Instant now = clock.instant();
     Instant end = now.plus(validity);
     if (validity.isNegative() || validity.isZero()) {
-      throw new CertificateException("a certificate must be valid for some time");
+      throw new CertificateException(
+          "a certificate must be valid for some time; give at least one day");
     }
     if (end.isAfter(certificate.getNotAfter().toInstant())) {
       throw new CertificateException(

@@ -202,7 +202,11 @@ public final class Pem {
         Arrays.fill(plain, (byte) 0);
       }
     } catch (IOException | GeneralSecurityException e) {
-      throw new CertificateException("the passphrase is wrong, or " + file + " is damaged", e);
+      throw new CertificateException(
+          "the passphrase is wrong, or "
+              + file
+              + " is damaged; give the one that the key server has",
+          e);
     } finally {
       spec.clearPassword();
     }

@@ -19,6 +19,7 @@ import io.coffer.keyserver.wire.MasterKeyGrant;
 import io.coffer.keyserver.wire.UnwrapException;
 import io.coffer.posix.LockedMemory;
 import java.io.IOException;
+import java.net.ConnectException;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -180,10 +181,10 @@ public final class KeyClient implements AutoCloseable {
     this.identity =
         Identity.of(settings.certificate())
             .orElseThrow(() -> new IOException("the certificate carries no identity"));
+    this.http = connector(settings);
     this.token =
         token.read(bytes -> LockedMemory.take(Arrays.copyOf(bytes, strippedLength(bytes))));
     this.listener = listener;
-    this.http = connector(settings);
     this.keys = new KeyCache<>(settings.cached(), System::nanoTime);
     this.masters = new KeyCache<>(settings.cached(), System::nanoTime);
     this.watcher = Thread.ofVirtual().name("key-watch").unstarted(this::watch);
@@ -505,6 +506,19 @@ public final class KeyClient implements AutoCloseable {
   /** What it means that no answer came. */
   private static String trouble(IOException e) {
     String message = String.valueOf(e.getMessage());
+    if (e instanceof ConnectException) {
+      return "cannot be reached; start it, or correct its address";
+    }
+    if (e instanceof SSLException && message.contains("plaintext")) {
+      return "cannot be reached: what listens there speaks no TLS; correct its address";
+    }
+    if (e instanceof SSLException
+        && (message.contains("PKIX") || message.contains("subject alternative"))) {
+      return "has no certificate by the authority that is trusted here, or one that has expired or"
+          + " names another host ("
+          + message
+          + "); correct 'authority' or the address, or have the server's certificate issued anew";
+    }
     // An alert of the other side (RFC 8446, section 6.2): bad_certificate, certificate_unknown, ...
     return e instanceof SSLException && message.contains("alert") && message.contains("certificate")
         ? "does not accept this node's certificate ("

@@ -7,6 +7,7 @@ import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.sql.Connection;
 import java.sql.DriverManager;
@@ -15,7 +16,10 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import java.util.Properties;
 import java.util.Set;
 import java.util.concurrent.ArrayBlockingQueue;
@@ -36,6 +40,8 @@ public final class SqliteEngine implements Engine {
   private static final int READERS = 4;
 
   private final Path file;
+  private final Set<Path> parts;
+  private final Map<Path, Object> identities = new HashMap<>();
   private final FileChannel lockChannel;
   private final FileLock lock;
   private final Connection writer;
@@ -73,6 +79,8 @@ public final class SqliteEngine implements Engine {
       List<Connection> readers)
       throws SQLException {
     this.file = file;
+    Path real = real(file);
+    this.parts = Set.of(real, real.resolveSibling(real.getFileName() + "-wal"));
     this.lockChannel = lockChannel;
     this.lock = lock;
     this.writer = writer;
@@ -122,8 +130,11 @@ public final class SqliteEngine implements Engine {
         opened.add(connect(file));
       }
       prepare(opened.getFirst(), file);
-      return new SqliteEngine(
-          file, channel, lock, opened.getFirst(), opened.subList(1, opened.size()));
+      SqliteEngine engine =
+          new SqliteEngine(
+              file, channel, lock, opened.getFirst(), opened.subList(1, opened.size()));
+      engine.requireInPlace();
+      return engine;
     } catch (IOException | SQLException e) {
       for (Connection connection : opened) {
         closeQuietly(connection);
@@ -219,6 +230,7 @@ public final class SqliteEngine implements Engine {
   @Override
   public synchronized long apply(List<Change> changes) throws EngineException {
     requireOpen();
+    requireInPlace();
     long next = revision + 1;
     try (Statement transaction = writer.createStatement()) {
       transaction.execute("BEGIN IMMEDIATE");
@@ -243,6 +255,40 @@ public final class SqliteEngine implements Engine {
     Applied applied = new Applied(next, List.copyOf(changes));
     listeners.forEach(listener -> listener.accept(applied));
     return next;
+  }
+
+  private static Path real(Path file) throws SQLException {
+    try {
+      return file.toRealPath();
+    } catch (IOException e) {
+      throw new SQLException("cannot find " + file, e);
+    }
+  }
+
+  /**
+   * SQLite goes on writing into a file that was removed or moved away, where everything is lost as
+   * soon as the server ends: it does not look. This looks.
+   */
+  private synchronized void requireInPlace() throws EngineException {
+    for (Path part : parts) {
+      Object now;
+      try {
+        now = Files.readAttributes(part, BasicFileAttributes.class).fileKey();
+      } catch (IOException e) {
+        now = null;
+      }
+      Object before = now == null ? identities.get(part) : identities.putIfAbsent(part, now);
+      if (!Objects.equals(now, before == null ? now : before)) {
+        throw new EngineException(
+            "the store's file "
+                + part
+                + " was removed, moved or replaced while it was in use. Put it back, if it was"
+                + " moved. If it was removed, do not stop the server: what was stored is in"
+                + " /proc/"
+                + ProcessHandle.current().pid()
+                + "/fd until then. Copy it from there, or restore a backup");
+      }
+    }
   }
 
   private void applyOne(Change change, long next) throws SQLException, ConflictException {

@@ -5,8 +5,8 @@ import io.coffer.keyserver.engine.EngineException;
 import io.coffer.keyserver.json.JsonException;
 
 /**
- * Something that can be done from a page: a request of the API without body, after a page that asks
- * whether it is meant.
+ * Something that can be done from a page: a request of the API, after a page that asks whether it
+ * is meant, and for what it needs.
  *
  * @param path of the page that asks, with an asterisk for each name; the names are those of the
  *     API's address, in their order
@@ -18,6 +18,7 @@ import io.coffer.keyserver.json.JsonException;
  * @param done says that it was done
  * @param levels how many segments at the end of the path lead back to the page that shows the
  *     result
+ * @param input what has to be filled in
  */
 public record Deed(
     String path,
@@ -27,7 +28,21 @@ public record Deed(
     boolean grave,
     Ask ask,
     String done,
-    int levels) {
+    int levels,
+    Input input) {
+  /** One that needs nothing but its address. */
+  public Deed(
+      String path,
+      String action,
+      String title,
+      String button,
+      boolean grave,
+      Ask ask,
+      String done,
+      int levels) {
+    this(path, action, title, button, grave, ask, done, levels, Input.NONE);
+  }
+
   /** What somebody should know before. */
   public interface Ask {
     Html about(Visit visit) throws ProblemException, EngineException, JsonException;

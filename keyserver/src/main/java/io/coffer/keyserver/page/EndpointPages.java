@@ -1,11 +1,16 @@
 package io.coffer.keyserver.page;
 
 import io.coffer.keyserver.box.ProblemException;
+import io.coffer.keyserver.box.Roles;
+import io.coffer.keyserver.box.Services;
 import io.coffer.keyserver.engine.EngineException;
 import io.coffer.keyserver.json.JsonException;
 import io.coffer.keyserver.json.JsonObject;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Set;
 
 /** Endpoints, and what their TPMs have proved. */
 final class EndpointPages {
@@ -15,6 +20,57 @@ final class EndpointPages {
       List.of(
           new View("/page/endpoints", "endpoint.list", true, EndpointPages::list),
           new View("/page/endpoints/*", "endpoint.list", true, EndpointPages::one));
+
+  static final Deed REGISTER =
+      new Deed(
+          "/page/endpoints/new/endpoint",
+          "endpoint.register",
+          "Register an endpoint",
+          "Register it",
+          false,
+          visit -> {
+            Roles.requireOperator(visit.who());
+            return Parts.paragraph(
+                "A node that is to be given the master keys of services: it shows the certificate"
+                    + " endpoint:NAME. With a TPM, paste what 'coffer keyserver tpm' printed on the"
+                    + " node while it was as it should be; without, it proves itself by its"
+                    + " certificate alone, and the audit log says so. One of that name is"
+                    + " replaced.");
+          },
+          "The endpoint is registered.",
+          2,
+          new Input(EndpointPages::fields, EndpointPages::body, "name"));
+
+  private static Html fields(Visit visit) throws ProblemException, EngineException, JsonException {
+    List<Html> services = new ArrayList<>();
+    for (JsonObject service : visit.desk().use(b -> b.services().list()).objects("services")) {
+      String name = service.string("name");
+      if (!name.equals(Services.OWNERS)) {
+        services.add(Parts.tick("service-" + name, name, false));
+      }
+    }
+    return Parts.fields(
+        Parts.field("name", "Name", "", "As node1, of endpoint:node1.", false),
+        Parts.group("Services (for an endpoint without TPM)", services),
+        Parts.area(
+            "registration",
+            "What 'coffer keyserver tpm' printed (for an endpoint with TPM)",
+            "It names the services, too."));
+  }
+
+  private static JsonObject body(JsonObject form) throws ProblemException, JsonException {
+    String registration = Input.text(form, "registration");
+    List<String> services = Input.ticked(form, "service-");
+    if (registration.isEmpty()) {
+      return new JsonObject().put("services", services).put("attestation", "mtls");
+    }
+    if (!services.isEmpty()) {
+      throw ProblemException.badRequest(
+          "services are ticked, and a TPM's registration names its own",
+          "Go back, and give either of them.");
+    }
+    return JsonObject.parse(registration.getBytes(StandardCharsets.UTF_8), Set.of());
+  }
 
   static final Deed UNREGISTER =
       new Deed(
@@ -31,9 +87,7 @@ final class EndpointPages {
                     + " is given no master key any more, and keys that it holds in its cache are"
                     + " wiped within a second. A master key that it was given before it may have"
                     + " kept: rotate the master keys of its services if it is not to be trusted. To"
-                    + " undo this, register it again: PUT /v1/endpoints/"
-                    + visit.name(0)
-                    + ".");
+                    + " undo this, register it again.");
           },
           "The endpoint is registered no more.",
           2);
@@ -63,8 +117,12 @@ final class EndpointPages {
                 "Nodes that may be given the master keys of their services. A verdict is the last"
                     + " one; a proof holds for an hour."),
             endpoints.search("Name, service, or tpm or mtls"),
-            table.orElse("There is none. An operator registers one with PUT /v1/endpoints/NAME."),
-            endpoints.pages())
+            table.orElse("There is none."),
+            endpoints.pages(),
+            visit.isOperator()
+                ? Parts.actions(
+                    Parts.button("/page/endpoints/new/endpoint", "Register an endpoint"))
+                : Html.of("div"))
         .document();
   }
 

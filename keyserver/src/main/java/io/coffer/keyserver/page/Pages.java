@@ -30,7 +30,13 @@ public final class Pages {
   /** What can be done. */
   public static List<Deed> deeds() {
     List<Deed> all =
-        new ArrayList<>(List.of(HomePage.SEAL, EndpointPages.UNREGISTER, AuditPages.VERIFY));
+        new ArrayList<>(
+            List.of(
+                HomePage.SEAL,
+                EndpointPages.REGISTER,
+                EndpointPages.UNREGISTER,
+                AuditPages.VERIFY));
+    all.addAll(OwnerPages.DEEDS);
     all.addAll(ServicePages.DEEDS);
     all.addAll(KeyPages.DEEDS);
     all.addAll(TokenPages.DEEDS);
@@ -68,6 +74,7 @@ public final class Pages {
                         .attr("type", "hidden")
                         .attr("name", "seal")
                         .attr("value", seal),
+                    deed.input().fields().of(visit),
                     Html.of("button", deed.button())
                         .attr("type", "submit")
                         .attr("class", deed.grave() ? "button grave" : "button"),

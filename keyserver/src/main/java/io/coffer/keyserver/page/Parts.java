@@ -139,6 +139,69 @@ final class Parts {
         .attr("class", "field");
   }
 
+  /** A field of a form that has to be filled in, unless it is optional. */
+  static Html field(String id, String label, String value, String hint, boolean optional) {
+    Html input =
+        Html.of("input")
+            .attr("id", id)
+            .attr("name", id)
+            .attr("type", "text")
+            .attr("value", value)
+            .attr("maxlength", "255")
+            .attr("autocomplete", "off");
+    return described(id, label, optional ? input : input.attr("required", "required"), hint);
+  }
+
+  /** A field of many lines, which may stay empty. */
+  static Html area(String id, String label, String hint) {
+    return described(
+        id, label, Html.of("textarea", "").attr("id", id).attr("name", id).attr("rows", "6"), hint);
+  }
+
+  /** A choice among values, the first of which is chosen. */
+  static Html choice(String id, String label, String hint, List<String> values) {
+    Html select = Html.of("select").attr("id", id).attr("name", id);
+    for (String value : values) {
+      select.add(Html.of("option", value).attr("value", value));
+    }
+    return described(id, label, select, hint);
+  }
+
+  private static Html described(String id, String label, Html control, String hint) {
+    Html field =
+        Html.of("div", Html.of("label", label).attr("for", id), control).attr("class", "field");
+    if (!hint.isEmpty()) {
+      control.attr("aria-describedby", id + "-hint");
+      field.add(Html.of("small", hint).attr("id", id + "-hint").attr("class", "muted"));
+    }
+    return field;
+  }
+
+  /** A box to tick. */
+  static Html tick(String id, String label, boolean ticked) {
+    Html box =
+        Html.of("input")
+            .attr("id", id)
+            .attr("name", id)
+            .attr("type", "checkbox")
+            .attr("value", "on");
+    return Html.of(
+            "div",
+            ticked ? box.attr("checked", "checked") : box,
+            Html.of("label", label).attr("for", id))
+        .attr("class", "tick");
+  }
+
+  /** Fields that belong together. */
+  static Html group(String legend, List<Html> fields) {
+    return Html.of("fieldset", Html.of("legend", legend)).add(fields.toArray(Html[]::new));
+  }
+
+  /** The fields of a form. */
+  static Html fields(Html... fields) {
+    return Html.of("div", fields).attr("class", "fields");
+  }
+
   static Html submit(String text) {
     return Html.of("button", text).attr("type", "submit").attr("class", "button");
   }

@@ -1,6 +1,7 @@
 package io.coffer.keyserver.page;
 
 import io.coffer.keyserver.box.ProblemException;
+import io.coffer.keyserver.box.Roles;
 import io.coffer.keyserver.engine.EngineException;
 import io.coffer.keyserver.json.JsonException;
 import io.coffer.keyserver.json.JsonObject;
@@ -18,6 +19,29 @@ final class ServicePages {
 
   static final List<Deed> DEEDS =
       List.of(
+          new Deed(
+              "/page/services/new/service",
+              "service.create",
+              "Make a service",
+              "Make it",
+              false,
+              visit -> {
+                Roles.requireOperator(visit.who());
+                return Parts.paragraph(
+                    "A service has a master key of its own, which only its endpoints are given.");
+              },
+              "The service was made.",
+              2,
+              new Input(
+                  visit ->
+                      Parts.fields(
+                          Parts.field("name", "Name", "", "As cinder or hpc.", false),
+                          Parts.field("description", "Description", "", "For people.", true)),
+                  form ->
+                      new JsonObject()
+                          .put("name", Input.text(form, "name"))
+                          .put("description", Input.text(form, "description")),
+                  "")),
           new Deed(
               "/page/services/*/rotate",
               "master.rotate",
@@ -72,7 +96,10 @@ final class ServicePages {
                     + " service 'owners' is built in: it holds the owners' halves of double keys."),
             services.search("Name or description"),
             table.orElse("No service is called that."),
-            services.pages())
+            services.pages(),
+            visit.isOperator()
+                ? Parts.actions(Parts.button("/page/services/new/service", "Make a service"))
+                : Html.of("div"))
         .document();
   }
 

@@ -230,10 +230,15 @@ public final class Seal {
         }
       }
     }
-    throw new SealException(
-        any
-            ? "the passphrase is wrong"
-            : "this server is not opened by a passphrase but by a quorum; give shares");
+    throw any
+        ? new SealException(
+            "the passphrase is wrong",
+            "Try again with the right one; 'coffer keyserver seals list DIR' shows what else opens"
+                + " the server.")
+        : new SealException(
+            "this server is not opened by a passphrase",
+            "'coffer keyserver seals list DIR' shows what opens it; give the shares of a quorum"
+                + " with 'coffer keyserver unseal --share'.");
   }
 
   /** The quorum that a share belongs to. */
@@ -245,8 +250,11 @@ public final class Seal {
     return slots.stream()
         .filter(s -> s.way() instanceof Way.Quorum way && way.set().equals(share.set()))
         .findFirst()
-        .orElseThrow(
-            () -> new SealException("the share belongs to another server or an old quorum"));
+        .orElseThrow(() ->
+            new SealException(
+                "the share belongs to another server or an old quorum",
+                "Give one of this server's present quorum; 'coffer keyserver seals list DIR' shows"
+                    + " its name."));
   }
 
   /** Opens the root key with a quorum of shares of one set, with different numbers. */
@@ -262,7 +270,9 @@ public final class Seal {
         SecretBytes.take(Shamir.combine(shares.stream().map(Share::point).toList()))) {
       SecretBytes root = unwrap(slot, key);
       if (root == null) {
-        throw new SealException("the shares do not fit together; one of them is forged");
+        throw new SealException(
+            "the shares do not fit together; one of them is forged",
+            "Give other shares: any that are enough open the server.");
       }
       return new Opened(slot, root);
     }

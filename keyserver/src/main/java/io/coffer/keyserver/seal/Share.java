@@ -91,7 +91,9 @@ public final class Share implements AutoCloseable {
     if (line.length > MAX_TEXT_BYTES
         || line.length < prefix.length
         || !Arrays.equals(line, 0, prefix.length, prefix, 0, prefix.length)) {
-      throw new SealException("this is no share; a share begins with '" + PREFIX + "'");
+      throw new SealException(
+          "this is no share; a share begins with '" + PREFIX + "'",
+          "Give the whole line that was handed out.");
     }
     int[] dashes = new int[5];
     int found = 0;

@@ -79,6 +79,18 @@ final class Api implements Handler {
           + " repeat it. If this lasts, an operator looks after the store: more than half of etcd's"
           + " members have to run, or the disk may be full; the server's log says more.";
 
+  /** What is said when the audit log fails. */
+  static final String LOG_FAILS = "the audit log cannot be written, and nothing is done unlogged";
+
+  static final String LOG_FAILS_ADVICE =
+      "Nothing was done. Repeat it when an operator has looked after the disk of the key server,"
+          + " which may be full; the server's log says more.";
+
+  /** When it failed after the deed. */
+  static final String LOG_FAILED_ADVICE =
+      "It may have been done: look before you repeat it, when an operator has looked after the disk"
+          + " of the key server, which may be full; the server's log says more.";
+
   private final Callers callers;
   private final PageResource pages;
   private final AuditLog audit;
@@ -153,6 +165,9 @@ final class Api implements Handler {
       Route route = routes.find(request, path);
       action = route.action();
       audited = route.audited();
+      if (audited) {
+        audit.requireWritable();
+      }
       Tokens.Accepted token = callers.token(request, peer);
       if (token != null) {
         identity = token.subject();
@@ -181,14 +196,19 @@ final class Api implements Handler {
               .answer(
                   new Call(identity, peer, Callers.serial(request), token, names, request, body));
       status = route.status();
-      changes.tell(action, names);
       Object result = answer;
       if (answer instanceof Redirect redirect) {
         result = redirect.result();
-        reason = "on the page";
+        names = redirect.names();
+        reason = "on the page" + (redirect.named().isEmpty() ? "" : ": " + redirect.named());
       }
+      changes.tell(action, names);
       if (action.equals("key.create") && result instanceof JsonObject made) {
-        target = target + "/" + made.optionalString("id");
+        target =
+            answer instanceof Redirect
+                ? "/v1/services/%s/owners/%s/keys/%s"
+                    .formatted(names.get(0), names.get(1), made.optionalString("id"))
+                : target + "/" + made.optionalString("id");
       } else if (action.equals("server.unseal") && result instanceof JsonObject opened) {
         String by = opened.optionalString("opened_by");
         reason = by == null ? "a share" : by;
@@ -225,6 +245,11 @@ final class Api implements Handler {
     } catch (DataReader.InsufficientDataAvailableException | ServerConnectionException e) {
       reason = "the request ended in its middle";
       refusal = ProblemException.badRequest(reason, "Send all of it.");
+    } catch (AuditException e) {
+      // Nothing was done; the reason is logged once, by whom it befell first.
+      audited = false;
+      reason = String.valueOf(e.getMessage());
+      refusal = new ProblemException(503, LOG_FAILS, LOG_FAILS_ADVICE);
     } catch (EngineException e) {
       LOG.log(System.Logger.Level.ERROR, "{0} failed: {1}", action, e.getMessage());
       reason = String.valueOf(e.getMessage());
@@ -252,9 +277,7 @@ final class Api implements Handler {
         LOG.log(System.Logger.Level.ERROR, "the audit log cannot be written", e);
         refusal =
             new ProblemException(
-                503,
-                "the audit log cannot be written, and nothing is done unlogged",
-                "Tell an operator; the disk may be full.");
+                503, LOG_FAILS, status < 400 ? LOG_FAILED_ADVICE : LOG_FAILS_ADVICE);
       }
     }
     if (refusal != null) {

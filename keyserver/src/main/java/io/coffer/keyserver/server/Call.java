@@ -30,22 +30,22 @@ record Call(
   }
 
   int number(int index) throws ProblemException {
-    return parse(name(index), Integer.MAX_VALUE);
+    return parse("the number", name(index), Integer.MAX_VALUE);
   }
 
   int query(String name, int max, int otherwise) throws ProblemException {
     String value = text(name);
-    return value.isEmpty() ? otherwise : parse(value, max);
+    return value.isEmpty() ? otherwise : parse("'" + name + "'", value, max);
   }
 
   String text(String name) {
     return http.query().contains(name) ? http.query().get(name) : "";
   }
 
-  private static int parse(String text, int max) throws ProblemException {
+  private static int parse(String what, String text, int max) throws ProblemException {
     if (!text.matches("[1-9][0-9]{0,8}") || Integer.parseInt(text) > max) {
       throw ProblemException.badRequest(
-          "a number in the address is malformed or too large", "Use 1 to " + max + ".");
+          what + " in the address is malformed or too large", "Use 1 to " + max + ".");
     }
     return Integer.parseInt(text);
   }

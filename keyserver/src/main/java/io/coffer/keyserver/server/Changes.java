@@ -25,9 +25,21 @@ final class Changes {
   /** Tells those who wait what a request has changed. */
   void tell(String action, List<String> names) {
     switch (action) {
-      case "key.rotate", "key.retire", "key.activate", "key.acl", "key.delete", "key.restore" ->
+      case "key.rotate",
+          "key.retire",
+          "key.activate",
+          "key.acl",
+          "key.grant",
+          "key.withdraw",
+          "key.delete",
+          "key.restore" ->
           events.changed("key/" + names.get(0) + "/" + names.get(1) + "/" + names.get(2));
-      case "owner.change", "ownerkey.rotate", "ownerkey.retire", "ownerkey.activate" ->
+      case "owner.change",
+          "owner.admit",
+          "owner.dismiss",
+          "ownerkey.rotate",
+          "ownerkey.retire",
+          "ownerkey.activate" ->
           events.changed("owner/" + names.get(0));
       case "endpoint.register", "endpoint.unregister" -> events.changed("endpoint/" + names.get(0));
       case "token.revoke" -> events.changed("token/" + names.get(0));

@@ -22,6 +22,11 @@ import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.CharBuffer;
+import java.nio.charset.CharsetDecoder;
+import java.nio.charset.CodingErrorAction;
+import java.nio.charset.StandardCharsets;
 import java.time.Clock;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -93,6 +98,9 @@ final class Door implements Handler {
   /** An answer; content is JSON, a payload, or null. */
   private record Answer(int status, @Nullable Object content) {}
 
+  private static final String TEXT = "text/plain";
+  private static final String BINARY = "application/octet-stream";
+
   private final ServerState state;
   private final AuditLog audit;
   private final Limits limits;
@@ -137,6 +145,7 @@ final class Door implements Handler {
                   + " requests a second are answered for one user.");
         }
         action = action(method, path);
+        audit.requireWritable();
         content = Bodies.read(request, limits);
         byte[] given = content;
         Visitor visitor = state.use(b -> b.doors().enter(proven, keystone.prefix()));
@@ -168,6 +177,9 @@ final class Door implements Handler {
     } catch (DataReader.InsufficientDataAvailableException | ServerConnectionException e) {
       reason = "the request ended in its middle";
       answer = problem(400, reason);
+    } catch (AuditException e) {
+      audited = false;
+      answer = problem(503, Api.LOG_FAILS + ". " + Api.LOG_FAILS_ADVICE);
     } catch (EngineException e) {
       LOG.log(System.Logger.Level.ERROR, "{0} failed: {1}", action, e.getMessage());
       reason = String.valueOf(e.getMessage());
@@ -189,7 +201,12 @@ final class Door implements Handler {
       } catch (AuditException e) {
         LOG.log(System.Logger.Level.ERROR, "the audit log cannot be written", e);
         close(answer);
-        answer = problem(503, "The audit log cannot be written, and nothing is done unlogged.");
+        answer =
+            problem(
+                503,
+                Api.LOG_FAILS
+                    + ". "
+                    + (status < 400 ? Api.LOG_FAILED_ADVICE : Api.LOG_FAILS_ADVICE));
       }
     }
     try {
@@ -402,11 +419,44 @@ final class Door implements Handler {
   private Answer payload(Call call) throws ProblemException, EngineException, JsonException {
     JsonObject secret = state.use(b -> b.secrets().get(call.visitor(), call.id()));
     String type = secret.optionalString("content_type");
-    if (type != null && !call.accepts(type)) {
-      throw new ProblemException(
-          406, "the payload is of another type", "Accept " + type + ", as the secret says");
+    boolean asItIs = type == null || call.accepts(type);
+    String other = TEXT.equals(type) ? BINARY : TEXT;
+    if (!asItIs && !call.accepts(other)) {
+      throw anotherType(type);
     }
-    return new Answer(200, state.use(b -> b.secrets().payload(call.visitor(), call.id())));
+    Secrets.Payload payload = state.use(b -> b.secrets().payload(call.visitor(), call.id()));
+    if (asItIs) {
+      return new Answer(200, payload);
+    }
+    // Barbican does so, and 'openstack secret store' and 'get' rely on it: they name other types.
+    if (other.equals(TEXT) && !payload.bytes().<Boolean, RuntimeException>read(Door::isText)) {
+      payload.bytes().close();
+      throw anotherType(type);
+    }
+    return new Answer(200, new Secrets.Payload(other, payload.bytes()));
+  }
+
+  private static ProblemException anotherType(@Nullable String type) {
+    return new ProblemException(
+        406,
+        "the payload is of another type",
+        "Accept " + type + ", as the secret says: openstack secret get --payload_content_type");
+  }
+
+  /** Is it UTF-8? Leaves no copy. */
+  private static boolean isText(byte[] bytes) {
+    CharsetDecoder decoder =
+        StandardCharsets.UTF_8
+            .newDecoder()
+            .onMalformedInput(CodingErrorAction.REPORT)
+            .onUnmappableCharacter(CodingErrorAction.REPORT);
+    ByteBuffer in = ByteBuffer.wrap(bytes);
+    char[] characters = new char[bytes.length];
+    try {
+      return !decoder.decode(in, CharBuffer.wrap(characters), true).isError();
+    } finally {
+      Arrays.fill(characters, '\0');
+    }
   }
 
   private Answer acl(Call call, boolean secret)

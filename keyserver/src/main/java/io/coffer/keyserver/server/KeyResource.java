@@ -80,6 +80,30 @@ final class KeyResource {
         call ->
             state.use(b ->
                 b.keys().acl(call.who(), call.name(0), call.name(1), call.name(2), call.body())));
+    routes.add(
+        "PUT",
+        key + "/acl/*",
+        "key.grant",
+        200,
+        call ->
+            state.use(b ->
+                b.keys()
+                    .grant(
+                        call.who(),
+                        call.name(0),
+                        call.name(1),
+                        call.name(2),
+                        call.name(3),
+                        call.body())));
+    routes.add(
+        "DELETE",
+        key + "/acl/*",
+        "key.withdraw",
+        200,
+        call ->
+            state.use(b ->
+                b.keys()
+                    .withdraw(call.who(), call.name(0), call.name(1), call.name(2), call.name(3))));
     for (String method : List.of("POST", "DELETE")) {
       routes.add(
           method,

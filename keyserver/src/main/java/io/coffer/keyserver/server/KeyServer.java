@@ -210,8 +210,9 @@ public final class KeyServer implements AutoCloseable {
     if (revocations != null) {
       revocations.close();
     }
-    log("server.stop");
-    engine.close();
-    audit.close();
+    try (audit;
+        engine) {
+      log("server.stop");
+    }
   }
 }

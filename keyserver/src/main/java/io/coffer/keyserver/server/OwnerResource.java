@@ -29,6 +29,19 @@ final class OwnerResource {
         "owner.change",
         200,
         call -> state.use(b -> b.owners().change(call.who(), call.name(0), call.body())));
+    routes.add(
+        "PUT",
+        "/v1/owners/*/members/*",
+        "owner.admit",
+        200,
+        call ->
+            state.use(b -> b.owners().admit(call.who(), call.name(0), call.name(1), call.body())));
+    routes.add(
+        "DELETE",
+        "/v1/owners/*/members/*",
+        "owner.dismiss",
+        200,
+        call -> state.use(b -> b.owners().dismiss(call.who(), call.name(0), call.name(1))));
     routes.addQuiet(
         "GET", "/v1/doors", "door.list", call -> state.use(b -> b.doors().list(call.who())));
     routes.add(

@@ -4,7 +4,6 @@ import io.coffer.keyserver.box.ProblemException;
 import io.coffer.keyserver.ca.Identity;
 import io.coffer.keyserver.engine.EngineException;
 import io.coffer.keyserver.json.JsonException;
-import io.coffer.keyserver.json.JsonObject;
 import io.coffer.keyserver.page.Deed;
 import io.coffer.keyserver.page.Document;
 import io.coffer.keyserver.page.FormSeal;
@@ -42,7 +41,12 @@ final class PageResource {
   void addTo(Routes routes) throws IOException {
     routes.add(
         new Route(
-            "GET", new String[] {""}, "page.home", false, 303, call -> new Redirect(ROOT, null)));
+            "GET",
+            new String[] {""},
+            "page.home",
+            false,
+            303,
+            call -> new Redirect(ROOT, null, List.of(), "")));
     for (Map.Entry<String, String> file :
         Map.of("page.css", "text/css; charset=utf-8", "icon.svg", "image/svg+xml").entrySet()) {
       Content content = new Content(file.getValue(), Pages.file(file.getKey()));
@@ -95,15 +99,21 @@ final class PageResource {
       throws ProblemException, EngineException, JsonException, SealException, IOException {
     String value = call.body().optionalString("seal");
     seal.check(call.who(), call.serial(), path(call), value == null ? "" : value);
+    List<String> names = deed.input().names(call.names(), call.body());
     Call asked =
         new Call(
             call.who(),
             call.peer(),
             call.serial(),
             call.token(),
-            call.names(),
+            names,
             call.http(),
-            new JsonObject());
-    return new Redirect(deed.next(path(call)), action.answer(asked));
+            deed.input().body().of(call.body()));
+    Object result = action.answer(asked);
+    return new Redirect(
+        deed.next(path(call)),
+        result,
+        names,
+        names.size() > call.names().size() ? names.getLast() : "");
   }
 }

@@ -166,6 +166,7 @@ public final class ServerBackup {
 
   /** Where the store of a backup was; null if it was embedded. */
   public static @Nullable EtcdSettings oldEtcd(Path backup) throws IOException {
+    readManifest(backup);
     return ServerHome.open(backup).etcd();
   }
 
@@ -247,7 +248,10 @@ public final class ServerBackup {
     Path file = backup.resolve(MANIFEST);
     if (!Files.exists(file)) {
       throw new IOException(
-          backup + " is no complete backup: it has no " + MANIFEST + "; take another one");
+          backup
+              + " is no complete backup: it has no "
+              + MANIFEST
+              + "; name the directory that 'coffer keyserver backup' made, or take another one");
     }
     try {
       JsonObject manifest = JsonObject.parse(Files.readAllBytes(file), Set.of());

@@ -153,7 +153,13 @@ public final class ServerHome {
       seal = opening.extra().addTo(seal, root);
       ServerHome home = new ServerHome(directory);
       boolean complete = false;
-      EtcdSettings own = etcd == null ? null : home.copyCertificates(etcd);
+      EtcdSettings own;
+      try {
+        own = etcd == null ? null : home.copyCertificates(etcd);
+      } catch (IOException e) {
+        ServerBackup.removeContents(directory);
+        throw e;
+      }
       try (Engine engine =
           own == null ? SqliteEngine.open(home.store()) : EtcdEngine.open(own, null)) {
         if (Seal.exists(engine)) {
@@ -169,7 +175,8 @@ public final class ServerHome {
       } catch (ProblemException e) {
         throw new EngineException("the new store is not empty: " + e.title(), e);
       } finally {
-        if (!complete && own != null) {
+        if (!complete) {
+          // The directory was empty; so that it can be tried again.
           ServerBackup.removeContents(directory);
         }
       }
@@ -231,7 +238,26 @@ public final class ServerHome {
             ? CertificateAuthority.open(authorities, clock)
             : CertificateAuthority.open(authorities, passphrase, clock);
     requireEmpty(directory);
-    ServerHome home = new ServerHome(directory);
+    boolean complete = false;
+    try {
+      new ServerHome(directory).fill(first, authority, etcd, name, host, port, names);
+      complete = true;
+    } finally {
+      if (!complete) {
+        ServerBackup.removeContents(directory);
+      }
+    }
+  }
+
+  private void fill(
+      ServerHome first,
+      CertificateAuthority authority,
+      EtcdSettings etcd,
+      String name,
+      String host,
+      int port,
+      Set<String> names)
+      throws IOException {
     DurableFiles.createPrivateDirectory(directory.resolve("ca"));
     for (String file : List.of("ca/ca.pem", "ca/crl.pem", "logins.json")) {
       if (Files.exists(first.directory().resolve(file))) {
@@ -239,15 +265,15 @@ public final class ServerHome {
             directory.resolve(file), Files.readAllBytes(first.directory().resolve(file)));
       }
     }
-    EtcdSettings own = home.copyCertificates(etcd);
-    home.write(
+    EtcdSettings own = copyCertificates(etcd);
+    write(
         "server",
         authority.issue(
             new Identity(Profile.SERVER, name),
             hosts(host, names),
             CertificateAuthority.DEFAULT_VALIDITY));
-    home.writeAuditKey();
-    home.writeSettings(name, host, port, own, Hardware.NONE);
+    writeAuditKey();
+    writeSettings(name, host, port, own, Hardware.NONE);
   }
 
   /** The settings with the files that they name copied to here. */

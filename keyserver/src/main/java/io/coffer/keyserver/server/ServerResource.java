@@ -2,6 +2,7 @@ package io.coffer.keyserver.server;
 
 import io.coffer.crypto.SecretBytes;
 import io.coffer.keyserver.audit.AuditCheck;
+import io.coffer.keyserver.audit.AuditException;
 import io.coffer.keyserver.audit.AuditLog;
 import io.coffer.keyserver.box.LockBoxes;
 import io.coffer.keyserver.box.ProblemException;
@@ -84,7 +85,8 @@ final class ServerResource {
         });
   }
 
-  private Object health() throws ProblemException {
+  private Object health() throws ProblemException, AuditException {
+    audit.requireWritable();
     if (state.isSealed()) {
       throw new ProblemException(
           503, "the server is sealed", "Operators open it with 'coffer keyserver unseal'.");
@@ -117,6 +119,10 @@ final class ServerResource {
           "either 'passphrase', 'share' or 'hardware' is needed",
           "Send the passphrase or a share as base64, or \"hardware\":true to have the server try"
               + " its TPM or token.");
+    }
+    if (!state.isSealed()) {
+      throw ProblemException.conflict(
+          "the server is open already", "Nothing needs to be done; GET /v1/status shows by what.");
     }
     int missing = 0;
     if (hardware) {

@@ -248,6 +248,7 @@ final class ServerState implements AutoCloseable, Desk {
     while (isOpenWith(mine)) {
       try {
         if (engine.hasTurn()) {
+          audit.requireWritable();
           workOnce();
         }
         if (stopping) {

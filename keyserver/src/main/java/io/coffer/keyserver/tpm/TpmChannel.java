@@ -6,6 +6,9 @@ import java.io.RandomAccessFile;
 import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
 
 /** Takes commands to a TPM and brings back what it answers. Not thread-safe. */
 public interface TpmChannel extends AutoCloseable {
@@ -25,6 +28,17 @@ public interface TpmChannel extends AutoCloseable {
   }
 
   private static TpmChannel device(String path) throws IOException {
+    // A file that is none would be overwritten with commands, and one that is not there be made.
+    Path device = Path.of(path);
+    if (!Files.exists(device)) {
+      throw new TpmException(
+          "there is no TPM "
+              + path
+              + "; name its device, or look whether the firmware has it turned on");
+    }
+    if (!Files.readAttributes(device, BasicFileAttributes.class).isOther()) {
+      throw new TpmException(path + " is no TPM; write /dev/tpmrm0 or tcp:HOST:PORT");
+    }
     RandomAccessFile file = new RandomAccessFile(path, "rw");
     return new TpmChannel() {
       @Override

@@ -9,12 +9,18 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.coffer.crypto.SecretBytes;
 import io.coffer.keyserver.audit.AuditLog;
+import io.coffer.keyserver.ca.CertificateAuthority;
+import io.coffer.keyserver.ca.Identity;
+import io.coffer.keyserver.ca.Pem;
+import io.coffer.keyserver.ca.Profile;
 import io.coffer.keyserver.server.TestServer.Client;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
+import java.time.Duration;
 import java.util.Base64;
+import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -110,6 +116,71 @@ class BackupTest {
                     && l.contains("to " + backup)),
         "the backup's own log says who took it: " + log);
     AuditLog.verify(home.auditLog(), home.auditPublicKey(), head);
+  }
+
+  @Test
+  void runsAtAnotherAddressWhenTheOldMachineIsLostAndClientsTrustItOnlyByItsNewCertificate()
+      throws Exception {
+    Path carried = directory.resolve("carried");
+    Client alice;
+    String key;
+    String before;
+    try (TestServer old = new TestServer(directory.resolve("lost"))) {
+      old.makeBox("cinder", "project:a");
+      alice = old.as("client:alice");
+      key = BOX + "/" + alice.ok("POST", BOX, "{\"name\":\"kept\"}").string("id");
+      before = alice.get(key + "/wrapped").text();
+      Path backup = directory.resolve("backup");
+      ServerBackup.backUp(old.home, backup, old.witness(), Clock.systemUTC());
+      Files.move(backup, carried);
+      old.server().close();
+      ServerBackup.removeContents(old.home.directory());
+      ServerHome home;
+      try (SecretBytes passphrase = TestServer.passphrase()) {
+        ServerBackup.restore(
+            carried,
+            directory.resolve("machine2"),
+            passphrase,
+            null,
+            new ServerHome.Listen("127.0.0.2", 0),
+            Clock.systemUTC());
+        home = ServerHome.open(directory.resolve("machine2"));
+      }
+      try (KeyServer there = start(home)) {
+        Client client = at(there, alice);
+        assertThrows(IOException.class, () -> client.get("/v1/status"), "it names another machine");
+      }
+      try (SecretBytes passphrase = TestServer.passphrase()) {
+        var issued =
+            CertificateAuthority.open(home.directory().resolve("ca"), passphrase, Clock.systemUTC())
+                .issue(
+                    new Identity(Profile.SERVER, "server"),
+                    Set.of("127.0.0.2"),
+                    Duration.ofDays(1));
+        Files.delete(home.certificate("server"));
+        Files.delete(home.key("server"));
+        Pem.writePrivateKey(home.key("server"), issued.key());
+        Files.write(
+            home.certificate("server"),
+            Pem.encode("CERTIFICATE", issued.certificate().getEncoded()));
+      }
+      try (KeyServer there = start(home);
+          SecretBytes passphrase = TestServer.passphrase()) {
+        there.unseal(passphrase);
+        Client client = at(there, alice);
+        assertEquals(before, client.get(key + "/wrapped").text());
+        client.ok("POST", key + "/rotate", null);
+      }
+    }
+  }
+
+  private static KeyServer start(ServerHome home) throws IOException {
+    return KeyServer.start(
+        home, home.listen(), TestServer.LIMITS, KeyServer.GRACE, Clock.systemUTC());
+  }
+
+  private static Client at(KeyServer there, Client client) {
+    return new Client(client.http(), "https://127.0.0.2:" + there.port(), client.identity());
   }
 
   @Test

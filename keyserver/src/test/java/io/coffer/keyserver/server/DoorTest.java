@@ -236,7 +236,48 @@ class DoorTest {
           send(ALICE, "GET", ref + "/payload", null, "Accept", "application/octet-stream");
       assertEquals("application/octet-stream", payload.type());
       assertArrayEquals(key, payload.body());
-      refused(406, "type", send(ALICE, "GET", ref + "/payload", null, "Accept", "text/plain"));
+      refused(406, "type", send(ALICE, "GET", ref + "/payload", null, "Accept", "image/png"));
+    }
+
+    @Test
+    void is_given_as_text_if_it_is_text_whatever_it_was_stored_as() throws Exception {
+      for (boolean text : new boolean[] {true, false}) {
+        byte[] bytes = text ? "pässword".getBytes(UTF_8) : new byte[] {(byte) 0xff, 0, (byte) 0xfe};
+        String ref =
+            expect(
+                    201,
+                    json(
+                        ALICE,
+                        "POST",
+                        "/v1/secrets/",
+                        """
+                        {"payload":"%s","payload_content_type":"application/octet-stream",
+                         "payload_content_encoding":"base64"}\
+                        """
+                            .formatted(Base64.getEncoder().encodeToString(bytes))))
+                .string("secret_ref");
+        Answer answer = send(ALICE, "GET", ref + "/payload", null, "Accept", "text/plain");
+        if (text) {
+          assertEquals(200, answer.status(), answer.text());
+          assertTrue(answer.type().startsWith("text/plain"), answer.type());
+          assertArrayEquals(bytes, answer.body());
+        } else {
+          refused(406, "type", answer);
+        }
+      }
+      String ref =
+          expect(
+                  201,
+                  json(
+                      ALICE,
+                      "POST",
+                      "/v1/secrets/",
+                      "{\"payload\":\"words\",\"payload_content_type\":\"text/plain\"}"))
+              .string("secret_ref");
+      Answer answer =
+          send(ALICE, "GET", ref + "/payload", null, "Accept", "application/octet-stream");
+      assertEquals("application/octet-stream", answer.type());
+      assertEquals("words", answer.text());
     }
 
     @Test

@@ -479,6 +479,30 @@ class KeyServerTest {
         }
       }
     }
+
+    @Test
+    void areAllRewrappedAlsoIfTheServerIsStoppedMeanwhile() throws Exception {
+      useOwnServer();
+      List<java.util.concurrent.Future<String>> made = new ArrayList<>();
+      try (var threads = java.util.concurrent.Executors.newFixedThreadPool(16)) {
+        for (int i = 0; i < 300; i++) {
+          made.add(threads.submit(() -> newKey("{}")));
+        }
+      }
+      server.operator().ok("POST", "/v1/services/" + service + "/rotate", null);
+      // Stopped as soon as it has begun, again and again.
+      for (int i = 0; i < 3; i++) {
+        server.restart();
+        server.unseal();
+      }
+      assertTrue(eventually(() -> progress().has("finished")));
+      Client reader = server.as("client:alice");
+      for (var key : made) {
+        JsonObject answer = reader.ok("GET", box + "/" + key.get() + "/wrapped", null);
+        assertEquals(2, answer.integer("master_version", 1, 9));
+      }
+      server.operator().ok("POST", "/v1/services/" + service + "/masters/1/retire", null);
+    }
   }
 
   @Nested

@@ -466,6 +466,227 @@ class PageTest {
   }
 
   @Nested
+  class AForm {
+    private HttpResponse<String> fillIn(Client client, String path, String... fields)
+        throws Exception {
+      StringBuilder body = new StringBuilder("seal=" + seal(page(client, path)));
+      for (int i = 0; i < fields.length; i += 2) {
+        body.append('&')
+            .append(fields[i])
+            .append('=')
+            .append(URLEncoder.encode(fields[i + 1], StandardCharsets.UTF_8));
+      }
+      return post(client, "/page" + path, body.toString());
+    }
+
+    private void isLogged(String... parts) throws Exception {
+      String log = auditor.get("/v1/audit?limit=10000").text();
+      assertTrue(
+          log.lines().anyMatch(l -> List.of(parts).stream().allMatch(l::contains)),
+          List.of(parts) + " in " + log);
+    }
+
+    @Test
+    void makesServicesOwnersAndMembers() throws Exception {
+      HttpResponse<String> made =
+          fillIn(
+              operator,
+              "/services/new/service",
+              "name",
+              " manila ",
+              "description",
+              "Shares & " + HOSTILE);
+      assertEquals(303, made.statusCode(), made.body());
+      assertEquals(
+          "/page/services?done=service.create", made.headers().firstValue("Location").orElse(""));
+      assertTrue(page(operator, "/services?done=service.create").contains("The service was made."));
+      assertEquals(1, operator.ok("GET", "/v1/services/manila", null).integer("current", 1, 9));
+      assertEquals(
+          303,
+          fillIn(operator, "/owners/new/owner", "name", "user:anna", "admin", "client:anna")
+              .statusCode());
+      Client anna = server.as("client:anna");
+      assertEquals(
+          303,
+          fillIn(anna, "/owners/user:anna/members/new", "who", "client:ben", "role", "reader")
+              .statusCode());
+      isLogged("\"owner.admit\"", "on the page: client:ben", "\"who\":\"client:anna\"");
+      assertTrue(page(server.as("client:ben"), "/owners").contains("user:anna"));
+      assertEquals(303, carryOut(anna, "/owners/user:anna/members/client:ben/remove").statusCode());
+      assertFalse(page(server.as("client:ben"), "/owners").contains("user:anna"));
+      HttpResponse<String> last = carryOut(anna, "/owners/user:anna/members/client:anna/remove");
+      assertEquals(400, last.statusCode(), "an owner keeps an admin");
+      assertTrue(last.body().contains("What to do next"), last.body());
+      assertEquals(303, carryOut(anna, "/owners/user:anna/key/make").statusCode());
+      assertEquals(303, carryOut(anna, "/owners/user:anna/key/rotate").statusCode());
+      assertEquals(2, anna.ok("GET", "/v1/owners/user:anna/key", null).integer("current", 1, 9));
+    }
+
+    @Test
+    void makesKeysAndGivesOthersRightsOnThemAndTakesThemAway() throws Exception {
+      assertEquals(
+          303, fillIn(alice, BOX + "/new/key", "name", "by form", "bits", "128").statusCode());
+      String id = key(alice, "by form");
+      isLogged("\"key.create\"", "/v1" + BOX + "/" + id, "on the page");
+      JsonObject made = alice.ok("GET", "/v1" + BOX + "/" + id, null);
+      assertEquals(128, made.integer("bits", 1, 999));
+      assertEquals(
+          303,
+          fillIn(alice, BOX + "/new/key", "name", "two halves", "bits", "128", "double", "on")
+              .statusCode());
+      assertTrue(
+          alice
+              .ok("GET", "/v1" + BOX + "/" + key(alice, "two halves"), null)
+              .bool("double", false));
+      String key = BOX + "/" + id;
+      Client guest = server.as("client:guest2");
+      refused(guest, 404, key);
+      assertEquals(
+          303,
+          fillIn(alice, key + "/acl/new", "who", "client:guest2", "right-read", "on").statusCode());
+      isLogged("\"key.grant\"", "on the page: client:guest2", id);
+      assertFalse(page(guest, key).contains("/rotate\""), "reading only");
+      assertEquals(
+          303,
+          fillIn(
+                  alice,
+                  key + "/acl/new",
+                  "who",
+                  "client:guest2",
+                  "right-read",
+                  "on",
+                  "right-rotate",
+                  "on")
+              .statusCode());
+      assertTrue(page(guest, key).contains("/rotate\""));
+      assertEquals(
+          1,
+          alice.ok("GET", "/v1" + key, null).objects("acl").size(),
+          "what he had before is replaced");
+      assertEquals(303, carryOut(alice, key + "/acl/client:guest2/remove").statusCode());
+      refused(guest, 404, key);
+      HttpResponse<String> nobody =
+          fillIn(alice, key + "/acl/new", "who", "nobody", "right-read", "on");
+      assertEquals(400, nobody.statusCode());
+      assertTrue(nobody.body().contains("PROFILE:NAME"), nobody.body());
+      assertEquals(400, fillIn(alice, key + "/acl/new", "who", "client:x").statusCode());
+      assertEquals(
+          303,
+          fillIn(alice, key + "/offer/new", "service", "glance", "owner", "project:hpc")
+              .statusCode());
+      assertTrue(page(alice, "/transfers").contains(id));
+    }
+
+    @Test
+    void registersEndpointsWithAndWithoutTpm() throws Exception {
+      assertEquals(
+          303,
+          fillIn(operator, "/endpoints/new/endpoint", "name", "rack1", "service-cinder", "on")
+              .statusCode());
+      isLogged("\"endpoint.register\"", "on the page: rack1");
+      assertTrue(page(operator, "/endpoints/rack1").contains("certificate only"));
+      KeyPairGenerator rsa = KeyPairGenerator.getInstance("RSA");
+      rsa.initialize(2048);
+      String printed =
+          """
+          {"attestation":"tpm","services":["cinder"],"tpm":{"ek":"%s","pcrs":{"7":["%s"]}}}
+          """
+              .formatted(
+                  Base64.getEncoder()
+                      .encodeToString(rsa.generateKeyPair().getPublic().getEncoded()),
+                  "d".repeat(64));
+      assertEquals(
+          303,
+          fillIn(operator, "/endpoints/new/endpoint", "name", "rack2", "registration", printed)
+              .statusCode());
+      assertTrue(page(operator, "/endpoints/rack2").contains("has not attested yet"));
+      for (String[] wrong :
+          new String[][] {
+            {"name", "rack3", "registration", "{"},
+            {"name", "rack3", "registration", printed, "service-cinder", "on"},
+            {"name", "Rack 3", "service-cinder", "on"},
+            {"name", "rack3", "service-none", "on"},
+          }) {
+        HttpResponse<String> answer = fillIn(operator, "/endpoints/new/endpoint", wrong);
+        assertTrue(answer.statusCode() == 400 || answer.statusCode() == 404, answer.body());
+        assertTrue(answer.body().contains("What to do next"), answer.body());
+      }
+      refused(operator, 404, "/endpoints/rack3");
+    }
+
+    @Test
+    void isShownAndObeyedOnlyToWhomTheInterfaceObeys() throws Exception {
+      for (String path :
+          List.of("/services/new/service", "/owners/new/owner", "/endpoints/new/endpoint")) {
+        refused(alice, 403, path);
+        refused(auditor, 403, path);
+      }
+      refused(server.as("client:eve"), 403, BOX + "/new/key");
+      refused(server.as("client:mallory"), 403, BOX + "/new/key");
+      refused(server.as("client:mallory"), 404, "/owners/project:hpc/members/new");
+      String key = BOX + "/" + key(alice, "volume 1");
+      Client bob = server.as("client:bob");
+      assertFalse(page(bob, key).contains("/acl/new"), "a user does not manage");
+      assertEquals(
+          403,
+          fillIn(bob, key + "/acl/new", "who", "client:bob", "right-delete", "on").statusCode());
+      assertEquals(
+          404,
+          fillIn(bob, "/owners/project:hpc/members/new", "who", "client:bob", "role", "admin")
+              .statusCode());
+      String seal = seal(page(alice, BOX + "/new/key"));
+      assertEquals(
+          403,
+          post(bob, "/page" + BOX + "/new/key", "name=forged&bits=256&seal=" + seal).statusCode());
+      assertEquals(
+          403, post(alice, "/page" + BOX + "/new/key", "name=forged&bits=256").statusCode());
+      assertFalse(page(alice, BOX + "?q=forged").contains("forged</a>"));
+    }
+
+    @Test
+    void hasALabelForEachFieldAndNeedsNoScript() throws Exception {
+      String key = BOX + "/" + key(alice, "volume 1");
+      List<String> pages = new java.util.ArrayList<>();
+      for (String path : List.of("/new/key", "")) {
+        pages.add(page(alice, BOX + path));
+      }
+      pages.add(page(alice, key + "/acl/new"));
+      pages.add(page(alice, key + "/offer/new"));
+      pages.add(page(alice, "/owners/project:hpc/members/new"));
+      for (String path :
+          List.of("/services/new/service", "/owners/new/owner", "/endpoints/new/endpoint")) {
+        pages.add(page(operator, path));
+      }
+      for (String page : pages) {
+        Matcher fields =
+            Pattern.compile("<(?:input|select|textarea) id=\"([a-z-]+)\"").matcher(page);
+        int count = 0;
+        while (fields.find()) {
+          count++;
+          assertTrue(page.contains("for=\"" + fields.group(1) + "\""), fields.group(1) + page);
+        }
+        assertTrue(count > 0, page);
+        Matcher hints = Pattern.compile("aria-describedby=\"([a-z-]+)\"").matcher(page);
+        while (hints.find()) {
+          assertTrue(page.contains(" id=\"" + hints.group(1) + "\""), hints.group(1));
+        }
+        assertFalse(page.contains("<script"), page);
+        assertFalse(Pattern.compile("<[^>]+ on[a-z]+=").matcher(page).find(), page);
+      }
+    }
+
+    @Test
+    void findsKeysByNameIdAndMaker() throws Exception {
+      String id = key(alice, "volume 2");
+      String found = page(alice, BOX + "?q=VOLUME+2");
+      assertTrue(found.contains(id) && !found.contains("volume 1"), found);
+      assertTrue(page(alice, BOX + "?q=" + id.substring(0, 13)).contains("volume 2"));
+      assertTrue(page(alice, BOX + "?q=no+such+key").contains("None that you may read"));
+      assertFalse(page(server.as("client:mallory"), BOX + "?q=volume").contains("volume 2"));
+    }
+  }
+
+  @Nested
   class TheLog {
     private List<String> entries(String query) throws Exception {
       Matcher rows =

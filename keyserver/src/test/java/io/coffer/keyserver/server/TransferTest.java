@@ -1,5 +1,6 @@
 package io.coffer.keyserver.server;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
@@ -8,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.coffer.crypto.RandomBytes;
 import io.coffer.crypto.SecretBytes;
 import io.coffer.keyserver.json.JsonObject;
+import io.coffer.keyserver.server.TestServer.Answer;
 import io.coffer.keyserver.server.TestServer.Client;
 import io.coffer.keyserver.wire.Hpke;
 import io.coffer.keyserver.wire.KeyName;
@@ -104,6 +106,34 @@ class TransferTest {
         SecretBytes opened = KeyString.unwrap(master, name, answer.bytes("wrapped"))) {
       return opened.read(byte[]::clone);
     }
+  }
+
+  @Test
+  void letsASnapshotReferToItsVolumesKeyOrHaveItsOwnCopy() throws Exception {
+    byte[] secret = open("cinder", alice.ok("GET", key + "/wrapped", null));
+
+    // It refers to the key: that stays as long as the snapshot is there.
+    alice.ok("POST", key + "/consumers", "{\"consumer\":\"volume 7\"}");
+    alice.ok("POST", key + "/consumers", "{\"consumer\":\"snapshot 7.1\"}");
+    alice.ok("DELETE", key + "/consumers", "{\"consumer\":\"volume 7\"}");
+    Answer inUse = alice.send("DELETE", key, null);
+    assertEquals(409, inUse.status(), inUse.text());
+    assertTrue(inUse.text().contains("snapshot 7.1"), inUse.text());
+
+    // Or it has a copy of its own in the same lock box, which outlives the key.
+    String offer =
+        alice
+            .ok(
+                "POST",
+                key + "/transfers",
+                "{\"service\":\"cinder\",\"owner\":\"project:a\",\"move\":false}")
+            .string("id");
+    String copy = alice.ok("POST", "/v1/transfers/" + offer + "/accept", null).string("id");
+    alice.ok("DELETE", key + "/consumers", "{\"consumer\":\"snapshot 7.1\"}");
+    alice.ok("DELETE", key, null);
+    assertEquals(410, alice.get(key + "/wrapped").status());
+    assertArrayEquals(
+        secret, open("cinder", alice.ok("GET", FROM + "/" + copy + "/wrapped", null)));
   }
 
   @Test

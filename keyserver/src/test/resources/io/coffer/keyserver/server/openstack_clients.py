@@ -95,6 +95,8 @@ def openstackclient_round():
     ref = openstack("store", "--name", "cli", "--payload", "from the shell",
                     "--payload-content-type", "text/plain")["Secret href"]
     assert openstack("get", ref)["Name"] == "cli"
+    plain = openstack("store", "--name", "as printed", "--payload", "my secret")["Secret href"]
+    assert openstack("get", plain, "--payload")["Payload"] == "my secret"
     assert openstack("get", ref, "--payload")["Payload"] == "from the shell"
     assert ref in [s["Secret href"] for s in openstack("list", "--limit", "100")]
     subprocess.run(["openstack", "secret", "delete", ref], check=True)
