@@ -20,9 +20,10 @@ import org.jspecify.annotations.Nullable;
  * names in step with their entries.
  *
  * <p>A sidecar exists whenever its entry does: it is made before the entry and removed after it,
- * both under a lock for the directory (only taken where a long name is concerned), so that one
- * thread's removal cannot take the sidecar of another thread's new entry. On shared storage that
- * lock is one of the volume's lease too, and so keeps out other nodes. Thread-safe.
+ * both under a lock for the directory, so that one thread's removal cannot take the sidecar of
+ * another thread's new entry. On shared storage that lock is one of the volume's lease too, and so
+ * keeps out other nodes. Where no long name is concerned it is not taken, unless the store must be
+ * spared two changes of one name at once. Thread-safe.
  */
 final class Names {
   /** The kernel's longest name, NAME_MAX. */
@@ -38,18 +39,29 @@ final class Names {
   private final DirectoryCache cache;
   private final DamageLog damage;
   private @Nullable Encryption encryption;
-  private final ReentrantLock[] longNameLocks = new ReentrantLock[64];
+  private final boolean oneChangeAtATime;
+  private final ReentrantLock[] directoryLocks = new ReentrantLock[64];
 
   /**
    * @param shared other nodes make and remove directories too
    * @param lease locks directories for other nodes; null without
+   * @param inUserSpace the store is a filesystem in user space. ceph-fuse, of 16.2 and of 18.2 at
+   *     least, never answers a lookup of a name again to which its node wanted to rename another
+   *     that a second node removed in that instant. So no node takes a name away while another does
+   *     in the same directory.
    */
-  Names(boolean shared, @Nullable VolumeLease lease, DirectoryCache cache, DamageLog damage) {
+  Names(
+      boolean shared,
+      @Nullable VolumeLease lease,
+      boolean inUserSpace,
+      DirectoryCache cache,
+      DamageLog damage) {
     this.shared = shared;
     this.lease = shared ? lease : null;
     this.cache = cache;
     this.damage = damage;
-    Arrays.setAll(longNameLocks, i -> new ReentrantLock());
+    oneChangeAtATime = inUserSpace && this.lease != null;
+    Arrays.setAll(directoryLocks, i -> new ReentrantLock());
   }
 
   /** Once, before anything else: the encryption needs these names to read its files. */
@@ -235,8 +247,8 @@ final class Names {
 
   // Sidecars of long names.
 
-  /** Held over the change of an entry with a long name and its sidecar. */
-  final class LongNameGuard implements AutoCloseable {
+  /** Held over the change of an entry and its sidecar. */
+  final class NameGuard implements AutoCloseable {
     private final int first;
     private final int second;
     private VolumeLease.@Nullable Held firstHeld;
@@ -246,7 +258,7 @@ final class Names {
      * @param first the lower stripe, or -1 for none
      * @param second the higher one, or -1 for none: all take them in this order
      */
-    private LongNameGuard(int first, int second) throws ErrnoException {
+    private NameGuard(int first, int second) throws ErrnoException {
       this.first = first;
       this.second = second;
       boolean done = false;
@@ -265,7 +277,7 @@ final class Names {
 
     private void lock(int stripe) {
       if (stripe >= 0) {
-        longNameLocks[stripe].lock();
+        directoryLocks[stripe].lock();
       }
     }
 
@@ -282,32 +294,39 @@ final class Names {
         firstHeld.close();
       }
       if (second >= 0) {
-        longNameLocks[second].unlock();
+        directoryLocks[second].unlock();
       }
       if (first >= 0) {
-        longNameLocks[first].unlock();
+        directoryLocks[first].unlock();
       }
     }
   }
 
-  LongNameGuard guard(Inode directory, StoredName name) throws ErrnoException {
-    return new LongNameGuard(name.isLong() ? stripe(directory) : -1, -1);
+  /** To be held while an entry is made. */
+  NameGuard guardMaking(Inode directory, StoredName name) throws ErrnoException {
+    return new NameGuard(name.isLong() ? stripe(directory) : -1, -1);
   }
 
-  LongNameGuard guard(Inode directory, StoredName name, Inode directory2, StoredName name2)
+  /** To be held while an entry is removed. */
+  NameGuard guardRemoving(Inode directory, StoredName name) throws ErrnoException {
+    return new NameGuard(oneChangeAtATime || name.isLong() ? stripe(directory) : -1, -1);
+  }
+
+  /** To be held while an entry gets another name. */
+  NameGuard guardMoving(Inode directory, StoredName name, Inode directory2, StoredName name2)
       throws ErrnoException {
-    if (!name.isLong() && !name2.isLong()) {
-      return new LongNameGuard(-1, -1);
+    if (!oneChangeAtATime && !name.isLong() && !name2.isLong()) {
+      return new NameGuard(-1, -1);
     }
     int one = stripe(directory);
     int two = stripe(directory2);
     return one == two
-        ? new LongNameGuard(one, -1)
-        : new LongNameGuard(Math.min(one, two), Math.max(one, two));
+        ? new NameGuard(one, -1)
+        : new NameGuard(Math.min(one, two), Math.max(one, two));
   }
 
   private int stripe(Inode directory) {
-    return Long.hashCode(directory.number * 0x9E3779B97F4A7C15L) & (longNameLocks.length - 1);
+    return Long.hashCode(directory.number * 0x9E3779B97F4A7C15L) & (directoryLocks.length - 1);
   }
 
   /**

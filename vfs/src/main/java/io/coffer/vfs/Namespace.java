@@ -179,7 +179,7 @@ final class Namespace {
       return maker.make(directory.directory, name.name());
     }
     boolean made = false;
-    try (var _ = names.guard(directory.inode, name)) {
+    try (var _ = names.guardMaking(directory.inode, name)) {
       boolean sidecar = false;
       try {
         sidecar = names.makeSidecar(directory.directory, names.codec(directory), name);
@@ -427,7 +427,7 @@ final class Namespace {
     volume.checkWritable();
     try (DirectoryCache.Ref directory = cache.acquire(parent)) {
       StoredName stored = names.encodeExisting(parent, names.codec(directory), name);
-      try (var _ = names.guard(parent, stored)) {
+      try (var _ = names.guardRemoving(parent, stored)) {
         directory.directory.unlink(stored.name());
         names.removeSidecar(directory.directory, stored);
       }
@@ -442,7 +442,7 @@ final class Namespace {
       Inode removed = table.find(directory.directory.status(stored.name()));
       // While it is open the store gives its inode number to nobody else.
       try (var _ = removed == null ? null : cache.cached(removed)) {
-        try (var _ = names.guard(parent, stored)) {
+        try (var _ = names.guardRemoving(parent, stored)) {
           if (!removePlainly(directory.directory, stored.name())) {
             try (var aside = empties.moveAside(directory.directory, stored.name(), codec)) {
               aside.remove();
@@ -495,7 +495,7 @@ final class Namespace {
       if (exchange) {
         volume.encryption.checkMove(to, fresh.name(), from);
       }
-      try (var _ = names.guard(parent, old, newParent, fresh)) {
+      try (var _ = names.guardMoving(parent, old, newParent, fresh)) {
         boolean sidecar = false;
         boolean done = false;
         try {

@@ -15,13 +15,16 @@ import org.jspecify.annotations.Nullable;
 
 /** What the operations on one mounted volume share. */
 final class Volume {
+  /** f_type of statfs(2), linux/magic.h. */
+  private static final long FUSE = 0x65735546L;
+
   /**
    * Filesystems (f_type of statfs(2)) whose page cache may be older than a lock that was just
    * granted. On others the lock, or the cluster's own protocol, makes it current.
    */
   private static final Set<Long> WEAK_CACHES =
       Set.of(
-          0x65735546L, // FUSE: ceph-fuse learns of changes a little later
+          FUSE, // ceph-fuse learns of changes a little later
           0x01021997L, // 9P
           0xFF534D42L, // CIFS
           0xFE534D42L); // SMB 2
@@ -58,10 +61,11 @@ final class Volume {
     this.format = format;
     this.root = root;
     this.options = options;
-    weakCache = options.shared() && WEAK_CACHES.contains(root.filesystemStatus().type());
+    long type = root.filesystemStatus().type();
+    weakCache = options.shared() && WEAK_CACHES.contains(type);
     cache = new DirectoryCache(root, options.directoryHandles(), renames);
     table = new InodeTable(root.status(StoreDirectory.SELF), cache::drop);
-    names = new Names(options.shared(), lease, cache, damage);
+    names = new Names(options.shared(), lease, type == FUSE, cache, damage);
     var contents = new Contents(format, options, weakCache, damage, this::pathForMessages);
     encryption =
         keys == null

@@ -296,8 +296,8 @@ public final class VolumeLease implements AutoCloseable {
   }
 
   /**
-   * Waits until no other mount changes sidecars in directories of this stripe. Not for two threads
-   * with one stripe at a time.
+   * Waits until no other mount holds this stripe of directories: see {@link Names}. Not for two
+   * threads with one stripe at a time.
    */
   Held directoryLock(int stripe) throws ErrnoException {
     long at = FIRST_DIRECTORY + stripe;

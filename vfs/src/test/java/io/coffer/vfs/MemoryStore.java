@@ -30,8 +30,8 @@ import org.jspecify.annotations.Nullable;
  * else is lost in a power failure: of a file that was never synced only its size is left.
  *
  * <p>Crashes on demand: the n-th change throws {@link Crash}, and so does every call after it. Not
- * thread-safe. Locks are always free, nobody is denied anything. Extended attributes are never
- * lost.
+ * thread-safe. Locks are always free, and remembered; nobody is denied anything. Extended
+ * attributes are never lost.
  */
 final class MemoryStore implements Store {
   /** The process has been killed, or the power has gone. */
@@ -68,6 +68,17 @@ final class MemoryStore implements Store {
   private boolean crashed;
   private boolean movedAcross;
   private final Map<String, Integer> attributeReads = new HashMap<>();
+  private final List<Long> locks = new ArrayList<>();
+  private final List<NameChange> nameChanges = new ArrayList<>();
+  private long filesystemType;
+
+  /**
+   * A name that was taken away from what it named.
+   *
+   * @param call what did it
+   * @param locks where locks of single bytes were held then, in the order in which they were taken
+   */
+  record NameChange(String call, List<Long> locks) {}
 
   MemoryStore() {
     root = new Node(2, FileStatus.TYPE_DIRECTORY | 0755);
@@ -77,6 +88,23 @@ final class MemoryStore implements Store {
   private MemoryStore(Node root, long nextInode) {
     this.root = root;
     this.nextInode = nextInode;
+  }
+
+  /** What statfs(2) tells. */
+  void setFilesystemType(long type) {
+    filesystemType = type;
+  }
+
+  /** All since this was last asked for. */
+  List<NameChange> takeNameChanges() {
+    List<NameChange> taken = List.copyOf(nameChanges);
+    nameChanges.clear();
+    return taken;
+  }
+
+  private void changeName(String call) {
+    change();
+    nameChanges.add(new NameChange(call, List.copyOf(locks)));
   }
 
   /** The n-th change from now on does not happen. */
@@ -345,7 +373,7 @@ final class MemoryStore implements Store {
       if (found.isDirectory()) {
         throw new ErrnoException(Errno.EISDIR);
       }
-      change();
+      changeName("unlink");
       node.entries.remove(text(name));
       found.links--;
     }
@@ -359,7 +387,7 @@ final class MemoryStore implements Store {
       if (!found.entries.isEmpty()) {
         throw new ErrnoException(Errno.ENOTEMPTY);
       }
-      change();
+      changeName("rmdir");
       node.entries.remove(text(name));
       found.links = 0;
     }
@@ -374,7 +402,7 @@ final class MemoryStore implements Store {
         if (there == null) {
           throw new ErrnoException(Errno.ENOENT);
         }
-        change();
+        changeName("rename");
         node.entries.put(text(name), there);
         to.node.entries.put(text(newName), moved);
         return;
@@ -396,7 +424,7 @@ final class MemoryStore implements Store {
           throw new ErrnoException(Errno.ENOTEMPTY);
         }
       }
-      change();
+      changeName("rename");
       if (there != null) {
         there.links = there.isDirectory() ? 0 : there.links - 1;
       }
@@ -459,7 +487,7 @@ final class MemoryStore implements Store {
 
     @Override
     public FilesystemStatus filesystemStatus() {
-      return new FilesystemStatus(0, 4096, 4096, 1, 1, 1, 1, 1, 255, 0);
+      return new FilesystemStatus(filesystemType, 4096, 4096, 1, 1, 1, 1, 1, 255, 0);
     }
 
     @Override
@@ -663,11 +691,19 @@ final class MemoryStore implements Store {
 
     @Override
     public boolean tryLock(LockType type, long start, long length) {
+      lock(type, start, length);
       return true;
     }
 
     @Override
-    public void lock(LockType type, long start, long length) {}
+    public void lock(LockType type, long start, long length) {
+      if (length == 1) {
+        locks.remove(start);
+        if (type != LockType.UNLOCK) {
+          locks.add(start);
+        }
+      }
+    }
 
     @Override
     public @Nullable FileLock testLock(LockType type, long start, long length) {
