@@ -14,6 +14,12 @@ final class EvpContexts implements AutoCloseable {
   /** More threads than this on one key at once make contexts that are not kept. */
   private static final int KEPT = 8;
 
+  private static final int LONGEST_KEY = 64;
+
+  /** Of a thread: where libcrypto finds a key, for that moment. */
+  private static final ThreadLocal<MemorySegment> KEY_COPY =
+      ThreadLocal.withInitial(() -> Arena.ofAuto().allocate(LONGEST_KEY, 16));
+
   private final long cipher;
   private final int ivBytes;
   private final int direction;
@@ -22,14 +28,14 @@ final class EvpContexts implements AutoCloseable {
 
   /**
    * @param cipher of {@link LibCrypto#cipher}
-   * @param key copied
+   * @param key of at most 64 bytes; the contexts own it from now on, and may share it
    * @param ivBytes the length of the IV to be set, or 0 for the cipher's own
    */
-  EvpContexts(long cipher, byte[] key, int ivBytes, int direction) {
+  EvpContexts(long cipher, WipeableKey key, int ivBytes, int direction) {
     this.cipher = cipher;
     this.ivBytes = ivBytes;
     this.direction = direction;
-    this.key = new WipeableKey("AES", key, 0, key.length);
+    this.key = key;
   }
 
   /**
@@ -61,17 +67,21 @@ final class EvpContexts implements AutoCloseable {
 
   private long make() {
     byte[] bytes = key.getEncoded();
+    MemorySegment copy = KEY_COPY.get();
     long context = LibCrypto.newContext();
     boolean good = false;
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment copy = arena.allocate(bytes.length);
+    try {
       MemorySegment.copy(bytes, 0, copy, ValueLayout.JAVA_BYTE, 0, bytes.length);
-      good =
-          LibCrypto.init(context, cipher, 0, 0, direction)
-              && (ivBytes == 0 || LibCrypto.control(context, LibCrypto.SET_IV_LENGTH, ivBytes, 0))
-              && LibCrypto.init(context, 0, copy.address(), 0, direction);
-      copy.fill((byte) 0);
+      if (ivBytes == 0) {
+        good = LibCrypto.init(context, cipher, copy.address(), 0, direction);
+      } else {
+        good =
+            LibCrypto.init(context, cipher, 0, 0, direction)
+                && LibCrypto.control(context, LibCrypto.SET_IV_LENGTH, ivBytes, 0)
+                && LibCrypto.init(context, 0, copy.address(), 0, direction);
+      }
     } finally {
+      copy.fill((byte) 0);
       Arrays.fill(bytes, (byte) 0);
       if (!good) {
         LibCrypto.free(context);

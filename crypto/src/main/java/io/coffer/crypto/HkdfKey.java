@@ -1,24 +1,22 @@
 package io.coffer.crypto;
 
-import java.security.GeneralSecurityException;
 import java.util.Arrays;
-import javax.crypto.Mac;
 
 /**
  * HKDF-SHA-512 (RFC 5869) extracted once, to be expanded many times: one key per file costs one
  * HMAC. Thread-safe.
  */
 public final class HkdfKey implements AutoCloseable {
-  private static final String MAC = "HmacSHA512";
-  private static final int HASH_BYTES = 64;
-
-  private final Mac mac;
+  private final HmacSha512 hmac;
   private boolean closed;
 
   /** Extracts from keying material, without a salt. */
   public HkdfKey(SecretBytes input) {
-    byte[] pseudorandomKey = input.read(secret -> newMac(new byte[HASH_BYTES]).doFinal(secret));
-    mac = newMac(pseudorandomKey);
+    byte[] pseudorandomKey;
+    try (HmacSha512 extractor = HmacSha512.of(new byte[HmacSha512.BYTES])) {
+      pseudorandomKey = input.read(extractor::compute);
+    }
+    hmac = HmacSha512.of(pseudorandomKey);
     Arrays.fill(pseudorandomKey, (byte) 0);
   }
 
@@ -30,37 +28,18 @@ public final class HkdfKey implements AutoCloseable {
    * @throws IllegalStateException if the key has been wiped
    */
   public synchronized byte[] expand(byte[] info, int length) {
-    if (length < 0 || length > HASH_BYTES) {
+    if (length < 0 || length > HmacSha512.BYTES) {
       throw new IllegalArgumentException("HKDF output of " + length + " bytes");
     }
     if (closed) {
       throw new IllegalStateException("the key has been wiped");
     }
-    mac.update(info);
-    mac.update((byte) 1);
-    byte[] block = mac.doFinal();
+    byte[] message = Arrays.copyOf(info, info.length + 1);
+    message[info.length] = 1;
+    byte[] block = hmac.compute(message);
     byte[] output = Arrays.copyOf(block, length);
     Arrays.fill(block, (byte) 0);
     return output;
-  }
-
-  private static Mac newMac(byte[] key) {
-    try {
-      Mac mac = Mac.getInstance(MAC);
-      init(mac, key);
-      return mac;
-    } catch (GeneralSecurityException e) {
-      throw new IllegalStateException("this Java runtime lacks " + MAC, e);
-    }
-  }
-
-  private static void init(Mac mac, byte[] key) throws GeneralSecurityException {
-    WipeableKey macKey = new WipeableKey(MAC, key, 0, key.length);
-    try {
-      mac.init(macKey);
-    } finally {
-      macKey.destroy();
-    }
   }
 
   /** Wipes the key. */
@@ -68,12 +47,7 @@ public final class HkdfKey implements AutoCloseable {
   public synchronized void close() {
     if (!closed) {
       closed = true;
-      try {
-        // The JDK's HMAC keeps its padded key in arrays that a new key overwrites.
-        init(mac, new byte[HASH_BYTES]);
-      } catch (GeneralSecurityException e) {
-        throw new IllegalStateException(e);
-      }
+      hmac.close();
     }
   }
 }

@@ -60,6 +60,14 @@ final class LibCrypto {
     static final MethodHandle SIGN = link("EVP_DigestSign");
   }
 
+  private static final class Hmac {
+    static final MethodHandle NEW = link("HMAC_CTX_new");
+    static final MethodHandle FREE = link("HMAC_CTX_free");
+    static final MethodHandle INIT = link("HMAC_Init_ex");
+    static final MethodHandle UPDATE = link("HMAC_Update");
+    static final MethodHandle FINAL = link("HMAC_Final");
+  }
+
   private LibCrypto() {}
 
   /** Is there a library with all that is needed? */
@@ -171,6 +179,45 @@ final class LibCrypto {
     } finally {
       call(Signing.FREE_CONTEXT, context, 0, 0, 0, 0, 0);
     }
+  }
+
+  /**
+   * A context for HMAC-SHA-512 under a key, to be freed with {@link #freeHmac}.
+   *
+   * @param key address of the key
+   * @return 0 if the library does not have it
+   */
+  static long newHmacSha512(long key, int bytes) {
+    long digest = call(link("EVP_sha512"), 0, 0, 0, 0, 0, 0);
+    long context = digest == 0 ? 0 : call(Hmac.NEW, 0, 0, 0, 0, 0, 0);
+    if (context != 0 && !isOne(call(Hmac.INIT, context, key, bytes, digest, 0, 0))) {
+      freeHmac(context);
+      return 0;
+    }
+    return context;
+  }
+
+  /** Begins a message, under the same key. */
+  static boolean restartHmac(long context) {
+    return isOne(call(Hmac.INIT, context, 0, 0, 0, 0, 0));
+  }
+
+  static boolean updateHmac(long context, long in, int bytes) {
+    return isOne(call(Hmac.UPDATE, context, in, bytes, 0, 0, 0));
+  }
+
+  /**
+   * Ends a message.
+   *
+   * @param outLength where the library writes an int
+   */
+  static boolean endHmac(long context, long out, long outLength) {
+    return isOne(call(Hmac.FINAL, context, out, outLength, 0, 0, 0));
+  }
+
+  /** Wipes and frees a context. */
+  static void freeHmac(long context) {
+    call(Hmac.FREE, context, 0, 0, 0, 0, 0);
   }
 
   /**

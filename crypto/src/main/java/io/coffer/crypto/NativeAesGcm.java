@@ -32,8 +32,9 @@ final class NativeAesGcm implements Aead {
   NativeAesGcm(long cipher, byte[] key, int nonceBytes) {
     onHeap = new AesGcm(key, nonceBytes);
     this.nonceBytes = nonceBytes;
-    sealing = new EvpContexts(cipher, key, nonceBytes, LibCrypto.ENCRYPT);
-    opening = new EvpContexts(cipher, key, nonceBytes, LibCrypto.DECRYPT);
+    WipeableKey shared = new WipeableKey("AES", key, 0, key.length);
+    sealing = new EvpContexts(cipher, shared, nonceBytes, LibCrypto.ENCRYPT);
+    opening = new EvpContexts(cipher, shared, nonceBytes, LibCrypto.DECRYPT);
   }
 
   @Override

@@ -4,8 +4,14 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.ref.Reference;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
-/** {@link AesXts} by libcrypto, for what lies outside the heap; the rest goes to {@link AesXts}. */
+/**
+ * {@link AesXts} by libcrypto, for what lies outside the heap; the rest goes to {@link AesXts}.
+ *
+ * <p>One is made for each file that is opened, so that it makes nothing before it is needed.
+ */
 final class NativeAesXts implements UnitCipher {
   private static final ValueLayout.OfLong LONG =
       ValueLayout.JAVA_LONG.withOrder(java.nio.ByteOrder.LITTLE_ENDIAN);
@@ -14,23 +20,28 @@ final class NativeAesXts implements UnitCipher {
   private static final ThreadLocal<MemorySegment> SCRATCH =
       ThreadLocal.withInitial(() -> Arena.ofAuto().allocate(32, 16));
 
-  private final AesXts onHeap;
+  private final WipeableKey key;
+  private final int unitBytes;
   private final EvpContexts encryption;
   private final EvpContexts decryption;
+
+  /** Guarded by {@link #key}. */
+  private @Nullable AesXts onHeap;
 
   /**
    * @param cipher of {@link LibCrypto#cipher}
    * @param key of that cipher, copied; its halves must differ, which libcrypto insists on
    */
   NativeAesXts(long cipher, byte[] key, int unitBytes) {
-    onHeap = new AesXts(key, unitBytes);
-    encryption = new EvpContexts(cipher, key, 0, LibCrypto.ENCRYPT);
-    decryption = new EvpContexts(cipher, key, 0, LibCrypto.DECRYPT);
+    this.key = new WipeableKey("AES", key, 0, key.length);
+    this.unitBytes = unitBytes;
+    encryption = new EvpContexts(cipher, this.key, 0, LibCrypto.ENCRYPT);
+    decryption = new EvpContexts(cipher, this.key, 0, LibCrypto.DECRYPT);
   }
 
   @Override
   public int unitBytes() {
-    return onHeap.unitBytes();
+    return unitBytes;
   }
 
   @Override
@@ -39,7 +50,7 @@ final class NativeAesXts implements UnitCipher {
     if (in.isNative() && out.isNative()) {
       transform(encryption, LibCrypto.ENCRYPT, firstUnit, in, inPosition, out, to, units);
     } else {
-      onHeap.encrypt(firstUnit, in, inPosition, out, to, units);
+      onHeap().encrypt(firstUnit, in, inPosition, out, to, units);
     }
   }
 
@@ -49,7 +60,23 @@ final class NativeAesXts implements UnitCipher {
     if (in.isNative() && out.isNative()) {
       transform(decryption, LibCrypto.DECRYPT, firstUnit, in, inPosition, out, to, units);
     } else {
-      onHeap.decrypt(firstUnit, in, inPosition, out, to, units);
+      onHeap().decrypt(firstUnit, in, inPosition, out, to, units);
+    }
+  }
+
+  private AesXts onHeap() {
+    synchronized (key) {
+      AesXts present = onHeap;
+      if (present == null) {
+        byte[] bytes = key.getEncoded();
+        try {
+          present = new AesXts(bytes, unitBytes);
+        } finally {
+          Arrays.fill(bytes, (byte) 0);
+        }
+        onHeap = present;
+      }
+      return present;
     }
   }
 
@@ -62,7 +89,7 @@ final class NativeAesXts implements UnitCipher {
       MemorySegment out,
       long to,
       int units) {
-    int bytes = unitBytes();
+    int bytes = unitBytes;
     long source = in.asSlice(inPosition, (long) units * bytes).address();
     long target = out.asSlice(to, (long) units * bytes).address();
     MemorySegment scratch = SCRATCH.get();
@@ -89,7 +116,12 @@ final class NativeAesXts implements UnitCipher {
 
   @Override
   public void close() {
-    onHeap.close();
+    synchronized (key) {
+      key.destroy();
+      if (onHeap != null) {
+        onHeap.close();
+      }
+    }
     encryption.close();
     decryption.close();
   }

@@ -301,6 +301,16 @@ class LengthPreservingTest {
   }
 
   @Test
+  @DisplayName("gets its HMAC from libcrypto where there is one")
+  void hmacByLibCrypto() {
+    try (HmacSha512 hmac = HmacSha512.of(new byte[64])) {
+      assertEquals(
+          ContentCiphers.isNativeWanted() && LibCrypto.isPresent() ? "ByLibCrypto" : "ByJava",
+          hmac.getClass().getSimpleName());
+    }
+  }
+
+  @Test
   @DisplayName("gets its keys from an HKDF that has been extracted once")
   void hkdfExpandsAsInOneStep() {
     try (SecretBytes input = SecretBytes.copyOf(bytes(33, 7))) {
@@ -310,6 +320,13 @@ class LengthPreservingTest {
         byte[] expected = Hkdf.SHA512.derive(bytes(33, 7), new byte[0], info, length);
         assertArrayEquals(expected, key.expand(info, length));
       }
+      byte[] long255And1 = bytes(255, 9);
+      byte[] longer = bytes(700, 9);
+      assertArrayEquals(
+          Hkdf.SHA512.derive(bytes(33, 7), new byte[0], long255And1, 64),
+          key.expand(long255And1, 64));
+      assertArrayEquals(
+          Hkdf.SHA512.derive(bytes(33, 7), new byte[0], longer, 64), key.expand(longer, 64));
       assertThrows(IllegalArgumentException.class, () -> key.expand(new byte[1], 65));
       key.close();
       assertThrows(IllegalStateException.class, () -> key.expand(new byte[1], 16));
