@@ -257,20 +257,21 @@ public final class View {
     // Not where something else changes the store by design: the plain tree of a reverse view, or
     // another mount, which gocryptfs's users take for granted.
     boolean alone = sharing == SharingMode.EXCLUSIVE && !readOnly && !spec.has(Switch.TOLERANT);
-    // When a tree is locked or unlocked, listings and absent names change with no change of theirs.
-    boolean lasting = alone && !spec.has(Switch.POLICIES);
-    Duration believe = sharing.believes() ? lasting ? BELIEVE_ALONE : BELIEVE : Duration.ZERO;
+    Duration believe = sharing.believes() ? alone ? BELIEVE_ALONE : BELIEVE : Duration.ZERO;
+    // When a tree is locked or unlocked, the kernel is told to forget listings and names. But not
+    // all names need be known of a file with many, and none is of those that were not found.
+    Duration believeNames = alone && spec.has(Switch.POLICIES) ? BELIEVE : believe;
     return new MountOptions(
         request,
         // Looked at before; a stale answer must not refuse what the user has asked for.
         true,
         spec.has(Switch.ACL),
+        believeNames,
         believe,
-        believe,
-        believe,
+        believeNames,
         sharing,
         sharing.keepsContents(),
-        lasting,
+        alone,
         alone,
         !spec.has(Switch.SERIALIZE_READS),
         owner(spec),

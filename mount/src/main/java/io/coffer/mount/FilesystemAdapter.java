@@ -90,7 +90,8 @@ final class FilesystemAdapter implements Filesystem, PolicyFilesystem.Cache {
   }
 
   /**
-   * The kernel forgets contents, status and target of an inode, after writing what is unwritten.
+   * The kernel forgets contents, listing, status and target of an inode, after writing what is
+   * unwritten.
    */
   @Override
   public void forgetContents(long id) {
@@ -572,7 +573,7 @@ final class FilesystemAdapter implements Filesystem, PolicyFilesystem.Cache {
     long handle = files.openDirectory(id);
     try {
       int reply = 0;
-      if (options.keepListings()) {
+      if (options.keepListings() && !files.namesMayChange(id)) {
         reply = OPEN_CACHE_DIR;
         if (stamps.opened(id, files.status(id, 0))) {
           reply |= OPEN_KEEP_CACHE;

@@ -4,6 +4,8 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -83,6 +85,32 @@ class TreesTest extends MountedTree {
       assertFalse(Files.exists(each, java.nio.file.LinkOption.NOFOLLOW_LINKS), each.toString());
     }
     assertEquals(List.of("dir", "file", "link"), names(tree));
+  }
+
+  @Test
+  @DisplayName("are listed anew when locked and unlocked, though the kernel keeps listings")
+  void listingsAreForgotten() throws Exception {
+    Files.createDirectory(tree.resolve("dir"));
+    Files.write(tree.resolve("dir/inner"), random(10));
+    Path dir = tree.resolve("dir");
+    for (int i = 0; i < 3; i++) { // the kernel keeps the second
+      assertEquals(List.of("dir"), names(tree));
+      assertEquals(List.of("inner"), names(dir));
+    }
+    try (var open = Files.newDirectoryStream(dir)) { // keeps the directory known
+      lock(true);
+      assertNotNull(open);
+    }
+    for (int i = 0; i < 3; i++) {
+      assertEquals(1, names(tree).size());
+      assertNotEquals(List.of("dir"), names(tree));
+      assertNotEquals(List.of("inner"), names(entries(tree).getFirst()));
+    }
+    unlock(1);
+    for (int i = 0; i < 3; i++) {
+      assertEquals(List.of("dir"), names(tree));
+      assertEquals(List.of("inner"), names(dir));
+    }
   }
 
   @Test

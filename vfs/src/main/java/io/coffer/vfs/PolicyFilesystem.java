@@ -42,7 +42,7 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
    * unlocked. Called without any lock; may write back what it still has to write.
    */
   public interface Cache {
-    /** Contents, status and target of an inode. */
+    /** Contents, status and target of an inode; of a directory, its listing. */
     void forgetContents(long id);
 
     /** What a name in a directory leads to. */
@@ -219,7 +219,7 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
       keyChange.writeLock().unlock();
     }
     // Names that were looked up without the key stand for nothing any more.
-    known.forEach(Known::forget);
+    forget(known);
     return identifier;
   }
 
@@ -267,7 +267,7 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
       keyChange.writeLock().unlock();
     }
     // Open files keep a key of their own, with which what is still unwritten gets written.
-    known.forEach(Known::forget);
+    forget(known);
     if (strict) {
       endUse(open);
     }
@@ -289,7 +289,7 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
     ended.values().forEach(each -> cache.forgetContents(each.inode.id()));
   }
 
-  /** An inode whose name, contents or target depend on a key. */
+  /** An inode whose name, contents, target or listing depend on a key. */
   private final class Known {
     final Inode inode;
     final long parent;
@@ -301,14 +301,20 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
       this.name = name;
     }
 
-    void forget() {
+    void forgetName() {
       if (name != null) {
         cache.forgetName(parent, name);
       }
-      if (!inode.isDirectory()) {
-        cache.forgetContents(inode.id());
-      }
     }
+  }
+
+  /**
+   * Names first: the kernel lets nobody look up or list in a directory while it forgets a name
+   * there, so what was answered before the key changed has arrived by then and goes, too.
+   */
+  private void forget(List<Known> known) {
+    known.forEach(Known::forgetName);
+    known.forEach(each -> cache.forgetContents(each.inode.id()));
   }
 
   /** What is known of the trees of a key, under the names that they show now. */
@@ -317,6 +323,9 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
     for (Inode inode : volume.table.all()) {
       Inode.Location location = inode.location;
       if (location == null || !isIn(location.parent(), identifier)) {
+        if (inode.isDirectory() && isIn(inode, identifier)) {
+          known.add(new Known(inode, 0, null)); // the topmost of a tree: its own name stays
+        }
         continue;
       }
       for (Inode.Location each = location; each != null; each = each.next()) {

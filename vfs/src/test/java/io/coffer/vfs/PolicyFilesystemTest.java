@@ -496,7 +496,7 @@ class PolicyFilesystemTest {
             }
           });
       lock();
-      assertEquals(List.of("name file", "contents " + file), forgotten);
+      assertEquals(List.of("name file", "contents " + id("tree"), "contents " + file), forgotten);
     }
   }
 
