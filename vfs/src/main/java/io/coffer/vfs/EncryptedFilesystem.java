@@ -491,8 +491,21 @@ public final class EncryptedFilesystem implements VirtualFilesystem, PathTransla
   public int write(long handle, long offset, MemorySegment from, long position, int length)
       throws ErrnoException {
     OpenFile open = writableFile(handle);
+    FileState state = open.state();
     long at = open.appending() ? Contents.AT_END : offset;
-    return open.state().contents().write(open.state(), open.file(), at, from, position, length);
+    FileContents contents = state.contents();
+    while (true) {
+      try {
+        return contents.write(state, open.file(), at, from, position, length);
+      } catch (ErrnoException e) {
+        // Refused as a whole. If its key has come back meanwhile, the file has others by now.
+        FileContents present = state.contents();
+        if (e.errno() != Errno.ENOKEY || present.equals(contents)) {
+          throw e;
+        }
+        contents = present;
+      }
+    }
   }
 
   @Override

@@ -22,6 +22,8 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -67,6 +69,7 @@ final class MemoryStore implements Store {
   private int listings;
   private boolean crashed;
   private boolean movedAcross;
+  private volatile @Nullable Pause pause;
   private final Map<String, Integer> attributeReads = new HashMap<>();
   private final List<Long> locks = new ArrayList<>();
   private final List<NameChange> nameChanges = new ArrayList<>();
@@ -186,8 +189,62 @@ final class MemoryStore implements Store {
     return copy;
   }
 
+  /** The thread that makes the n-th change from now on waits before it. */
+  Pause pauseAt(int change) {
+    var made = new Pause(change);
+    pause = made;
+    return made;
+  }
+
+  /** A thread that waits before it changes something. */
+  static final class Pause {
+    private static final long LONGEST_SECONDS = 60;
+
+    private final CountDownLatch reached = new CountDownLatch(1);
+    private final CountDownLatch goOn = new CountDownLatch(1);
+    private int left;
+
+    private Pause(int change) {
+      left = change;
+    }
+
+    private boolean isNow() {
+      return --left == 0;
+    }
+
+    private void stop() {
+      reached.countDown();
+      await(goOn);
+    }
+
+    /** Returns when the thread waits. */
+    void await() {
+      await(reached);
+    }
+
+    /** Lets the thread go on. */
+    void goOn() {
+      goOn.countDown();
+    }
+
+    private static void await(CountDownLatch latch) {
+      try {
+        if (!latch.await(LONGEST_SECONDS, TimeUnit.SECONDS)) {
+          throw new AssertionError("nobody comes");
+        }
+      } catch (InterruptedException e) {
+        throw new AssertionError(e);
+      }
+    }
+  }
+
   private void change() {
     check();
+    Pause present = pause;
+    if (present != null && present.isNow()) {
+      pause = null;
+      present.stop();
+    }
     if (++changes >= crashAt) {
       crashed = true;
       throw new Crash();
