@@ -310,6 +310,36 @@ public final class Linux {
   public static void linkDescriptor(int descriptor, int newDirectory, byte[] newName)
       throws ErrnoException {
     Scratch scratch = Scratch.get();
+    if (linksWithoutPath) {
+      long result =
+          SystemCall.raw(
+              Numbers.LINKAT,
+              descriptor,
+              scratch.first(NO_NAME),
+              newDirectory,
+              scratch.second(newName),
+              Flags.AT_EMPTY_PATH,
+              0);
+      if (result == 0) {
+        return;
+      }
+      if (result != -Errno.ENOENT) {
+        throw new ErrnoException((int) -result);
+      }
+    }
+    linkOverProc(descriptor, newDirectory, newName);
+    linksWithoutPath = false;
+  }
+
+  /**
+   * May an open file be linked as it is? Since Linux 6.10 by whoever opened it, before that with
+   * CAP_DAC_READ_SEARCH; else it is ENOENT, and the longer way goes over proc.
+   */
+  private static volatile boolean linksWithoutPath = true;
+
+  private static void linkOverProc(int descriptor, int newDirectory, byte[] newName)
+      throws ErrnoException {
+    Scratch scratch = Scratch.get();
     SystemCall.call(
         Numbers.LINKAT,
         Flags.AT_FDCWD,

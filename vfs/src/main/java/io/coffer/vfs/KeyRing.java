@@ -33,7 +33,13 @@ final class KeyRing {
   /** A key that is there, and whose it is. */
   record Present(byte[] identifier, List<Integer> users) {}
 
+  /** A policy and its key. */
+  private record Found(FscryptPolicy policy, FscryptMasterKey key) {}
+
   private final Map<String, Claimed> keys = new HashMap<>();
+
+  /** What was last asked for, or null: all files of a tree share one policy. */
+  private volatile @Nullable Found last;
 
   private static String name(byte[] identifier) {
     return HexFormat.of().formatHex(identifier);
@@ -67,9 +73,18 @@ final class KeyRing {
   }
 
   /** The key of a policy; null if it is not there. */
-  synchronized @Nullable FscryptMasterKey find(FscryptPolicy policy) {
+  @Nullable FscryptMasterKey find(FscryptPolicy policy) {
+    Found found = last;
+    return found != null && found.policy.equals(policy) ? found.key : lookUp(policy);
+  }
+
+  private synchronized @Nullable FscryptMasterKey lookUp(FscryptPolicy policy) {
     Claimed known = keys.get(name(policy.masterKeyIdentifier()));
-    return known == null || !known.key.isFor(policy) ? null : known.key;
+    if (known == null || !known.key.isFor(policy)) {
+      return null;
+    }
+    last = new Found(policy, known.key);
+    return known.key;
   }
 
   /** Who claims a key; empty if it is not there. */
@@ -96,6 +111,7 @@ final class KeyRing {
     if (!known.users.isEmpty()) {
       return false;
     }
+    last = null;
     keys.remove(name(identifier));
     known.key.close();
     return true;
@@ -110,6 +126,7 @@ final class KeyRing {
 
   /** Wipes all keys. */
   synchronized void close() {
+    last = null;
     keys.values().forEach(each -> each.key.close());
     keys.clear();
   }

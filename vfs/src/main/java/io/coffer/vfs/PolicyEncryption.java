@@ -77,16 +77,16 @@ final class PolicyEncryption implements Encryption {
       }
       throw damaged(inode, "it has no encryption context, though its directory has one");
     }
-    Tree tree = new Tree(context(inode, stored));
+    Tree tree = new Tree(context(inode, stored, parent));
     if (parent.context() != null && !tree.isLike(parent)) {
       throw foreign(inode);
     }
     return tree;
   }
 
-  private FscryptContext context(Inode inode, byte[] stored) throws ErrnoException {
+  private FscryptContext context(Inode inode, byte[] stored, Tree parent) throws ErrnoException {
     try {
-      return FscryptStoredAttributes.context(stored);
+      return FscryptStoredAttributes.context(stored, parent.context());
     } catch (FormatException e) {
       throw damaged(inode, String.valueOf(e.getMessage()));
     }
@@ -359,27 +359,30 @@ final class PolicyEncryption implements Encryption {
       return new Made(
           volume.cache.withDescriptors(() -> at.openFile(storedName, flags, mode)), null);
     }
-    boolean exclusive = (flags & Flags.O_EXCL) != 0;
+    FscryptContext child = context.child();
     while (true) {
-      if (!exclusive) {
-        try {
-          int existing = flags & ~Flags.O_CREAT;
-          return new Made(
-              volume.cache.withDescriptors(() -> at.openFile(storedName, existing, 0)), null);
-        } catch (ErrnoException e) {
-          if (e.errno() != Errno.ENOENT) {
-            throw e;
-          }
-        }
-      }
+      ErrnoException refused;
       try {
-        FscryptContext child = context.child();
         return new Made(make(at, storedName, child, mode), child);
       } catch (ErrnoException e) {
-        if (e.errno() != Errno.EEXIST || exclusive) {
+        refused = e;
+      }
+      if ((flags & Flags.O_EXCL) != 0) {
+        throw refused;
+      }
+      // Seldom: the kernel has looked before. What is there can be opened where none can be made.
+      try {
+        int existing = flags & ~Flags.O_CREAT;
+        return new Made(
+            volume.cache.withDescriptors(() -> at.openFile(storedName, existing, 0)), null);
+      } catch (ErrnoException e) {
+        if (e.errno() != Errno.ENOENT) {
           throw e;
         }
-        // Somebody else made it in that instant.
+        if (refused.errno() != Errno.EEXIST) {
+          throw refused;
+        }
+        // Somebody else removed it in that instant.
       }
     }
   }
@@ -541,7 +544,7 @@ final class PolicyEncryption implements Encryption {
       }
       return plainContents;
     }
-    FscryptContext context = context(inode, stored);
+    FscryptContext context = context(inode, stored, parent);
     if (parent.context() != null && !new Tree(context).isLike(parent)) {
       throw foreign(inode);
     }

@@ -3,6 +3,7 @@ package io.coffer.format.fscrypt;
 import io.coffer.crypto.RandomBytes;
 import io.coffer.format.FormatException;
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What is kept beside each encrypted file, directory and symbolic link: its tree's policy and a
@@ -30,6 +31,7 @@ public record FscryptContext(FscryptPolicy policy, byte[] nonce) {
   /** Bytes of a nonce. */
   public static final int NONCE_BYTES = 16;
 
+  private static final int NONCE_AT = BYTES - NONCE_BYTES;
   private static final int VERSION = 2;
   private static final int VERSION_1_BYTES = 28;
   private static final int FLAG_DIRECT_KEY = 4;
@@ -69,7 +71,7 @@ public record FscryptContext(FscryptPolicy policy, byte[] nonce) {
     bytes[3] = (byte) (padding | (policy.directKey() ? FLAG_DIRECT_KEY : 0));
     bytes[4] = (byte) policy.log2DataUnitSize();
     System.arraycopy(policy.masterKeyIdentifier(), 0, bytes, 8, FscryptPolicy.IDENTIFIER_BYTES);
-    System.arraycopy(nonce, 0, bytes, 24, NONCE_BYTES);
+    System.arraycopy(nonce, 0, bytes, NONCE_AT, NONCE_BYTES);
     return bytes;
   }
 
@@ -79,6 +81,21 @@ public record FscryptContext(FscryptPolicy policy, byte[] nonce) {
    * @throws FormatException if it is none, or one that cannot be used here; the message says why
    */
   public static FscryptContext decode(byte[] stored) throws FormatException {
+    return decode(stored, null);
+  }
+
+  /**
+   * {@link #decode(byte[])}, quickly if the policy is one that is known.
+   *
+   * @param like another context, whose policy the new one shares if it is the same
+   */
+  static FscryptContext decode(byte[] stored, @Nullable FscryptContext like)
+      throws FormatException {
+    if (like != null
+        && stored.length == BYTES
+        && Arrays.equals(stored, 0, NONCE_AT, like.encode(), 0, NONCE_AT)) {
+      return new FscryptContext(like.policy, Arrays.copyOfRange(stored, NONCE_AT, BYTES));
+    }
     if (stored.length == 0) {
       throw new FormatException("the encryption context is empty");
     }
@@ -119,8 +136,8 @@ public record FscryptContext(FscryptPolicy policy, byte[] nonce) {
               4 << (flags & 3),
               (flags & FLAG_DIRECT_KEY) != 0,
               stored[4] & 0xff,
-              Arrays.copyOfRange(stored, 8, 24)),
-          Arrays.copyOfRange(stored, 24, BYTES));
+              Arrays.copyOfRange(stored, 8, NONCE_AT)),
+          Arrays.copyOfRange(stored, NONCE_AT, BYTES));
     } catch (IllegalArgumentException e) {
       throw new FormatException("the encryption context is not valid: " + e.getMessage());
     }

@@ -100,6 +100,9 @@ public record FscryptPolicy(
 
   @Override
   public boolean equals(Object other) {
+    if (this == other) {
+      return true;
+    }
     return other instanceof FscryptPolicy that
         && contents == that.contents
         && names == that.names

@@ -56,6 +56,16 @@ public final class FscryptStoredAttributes {
    * @throws FormatException if it is none
    */
   public static FscryptContext context(byte[] value) throws FormatException {
+    return context(value, null);
+  }
+
+  /**
+   * {@link #context(byte[])}, quickly if the policy is one that is known.
+   *
+   * @param like another context, whose policy the new one shares if it is the same
+   */
+  public static FscryptContext context(byte[] value, @Nullable FscryptContext like)
+      throws FormatException {
     if (value.length < HEADER_BYTES) {
       throw new FormatException("the attribute with its encryption context is too short");
     }
@@ -63,7 +73,7 @@ public final class FscryptStoredAttributes {
     if (bytes.getInt() != VERSION || bytes.getInt() != value.length - HEADER_BYTES) {
       throw new FormatException("the attribute with its encryption context is damaged");
     }
-    return FscryptContext.decode(Arrays.copyOfRange(value, HEADER_BYTES, value.length));
+    return FscryptContext.decode(Arrays.copyOfRange(value, HEADER_BYTES, value.length), like);
   }
 
   /** The attribute's value for a real size. */
