@@ -3,7 +3,6 @@ package io.coffer.cli;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
@@ -32,6 +31,9 @@ import picocli.CommandLine.Parameters;
     })
 final class LockCommand extends BaseCommand {
   private static final int MOST_FILES = 20;
+
+  /** How a view calls a key that is not there. */
+  private static final String ABSENT = "absent";
 
   @Option(
       names = "--strict",
@@ -62,17 +64,7 @@ final class LockCommand extends BaseCommand {
       throw new CommandException(ExitCode.USAGE, "--strict and --lazy contradict each other");
     }
     TreeClient client = TreeClient.at(directory);
-    TreeClient.Tree tree = client.tree();
-    List<String> identifiers = new ArrayList<>();
-    if (tree.identifier() != null) {
-      identifiers.add(tree.identifier());
-    } else {
-      for (TreeClient.Key key : client.keys()) {
-        if (allUsers || key.users().contains(Integer.toString(uid()))) {
-          identifiers.add(key.identifier());
-        }
-      }
-    }
+    List<String> identifiers = keysToGiveUp(client);
     for (String identifier : identifiers) {
       TreeClient.Locked locked = client.lock(identifier, allUsers, !lazy);
       if (locked.otherUsers()) {
@@ -84,6 +76,43 @@ final class LockCommand extends BaseCommand {
       }
     }
     return ExitCode.OK;
+  }
+
+  /** The tree's key, or all of this user's if the directory is in no tree. */
+  private List<String> keysToGiveUp(TreeClient client) throws CommandException, IOException {
+    TreeClient.Tree tree = client.tree();
+    List<TreeClient.Key> keys = client.keys();
+    String wanted = tree.identifier();
+    if (wanted == null) {
+      List<String> own =
+          keys.stream().filter(this::mayGiveUp).map(TreeClient.Key::identifier).toList();
+      if (own.isEmpty() || !client.isRoot()) {
+        ui.err()
+            .println(
+                "coffer: "
+                    + directory
+                    + " is not encrypted itself; keys of yours that were given up: "
+                    + own.size());
+      }
+      return own;
+    }
+    if (ABSENT.equals(tree.status())) {
+      ui.err().println("coffer: " + directory + " is locked already");
+      return List.of();
+    }
+    for (TreeClient.Key key : keys) {
+      if (key.identifier().equals(wanted) && !key.users().isEmpty() && !mayGiveUp(key)) {
+        throw new CommandException(
+            ExitCode.OTHER,
+            directory + " was unlocked by other users and not by you",
+            "sudo coffer lock --all-users " + Shell.quote(directory.toString()));
+      }
+    }
+    return List.of(wanted);
+  }
+
+  private boolean mayGiveUp(TreeClient.Key key) {
+    return allUsers || key.users().contains(Integer.toString(uid()));
   }
 
   private static int uid() {

@@ -146,6 +146,11 @@ final class TreeClient {
     return mountPoint;
   }
 
+  /** Is the path the root of the view's volume? */
+  boolean isRoot() {
+    return relative.isEmpty();
+  }
+
   private String hexPath() {
     return HexFormat.of().formatHex(relative.getBytes(StandardCharsets.UTF_8));
   }

@@ -80,7 +80,16 @@ class PolicyCommandsTest {
     assertTrue(ok("keys", "--json", view).out().contains("\"users\":[]"));
     ok("unlock", "--password-file", password, tree);
     assertEquals("text", Files.readString(tree.resolve("file")));
-    ok("lock", "--lazy", view);
+    Path plain = Files.createDirectory(view.resolve("plain"));
+    Run both = ok("lock", "--lazy", plain);
+    assertTrue(
+        both.err().contains("is not encrypted itself; keys of yours that were given up: 1"),
+        both.err());
+    assertFalse(Files.exists(tree.resolve("file")));
+    assertTrue(ok("lock", plain).err().contains("given up: 0"));
+    assertTrue(ok("lock", tree).err().contains("tree is locked already"));
+    ok("unlock", "--password-file", password, tree);
+    assertEquals("", ok("lock", "--lazy", view).err());
     assertFalse(Files.exists(tree.resolve("file")));
   }
 
