@@ -21,6 +21,7 @@ import org.jspecify.annotations.Nullable;
  */
 record Console(PrintStream out, PrintStream err) {
   private static final int MAX_SECRET_BYTES = 16 << 10;
+  private static final int MAX_KEY_BYTES = 20_000;
 
   static Console standard() {
     return new Console(
@@ -66,6 +67,26 @@ record Console(PrintStream out, PrintStream err) {
       }
     }
     return first;
+  }
+
+  /** All bytes of a file ("-" is standard input), as many as a key can have. */
+  SecretBytes key(Path file) throws IOException, Failure {
+    byte[] bytes = new byte[MAX_KEY_BYTES + 1];
+    try (InputStream in = file.toString().equals("-") ? System.in : Files.newInputStream(file)) {
+      int length = in.readNBytes(bytes, 0, bytes.length);
+      if (length == 0 || length > MAX_KEY_BYTES) {
+        throw new Failure(
+            Failure.OTHER,
+            file + (length == 0 ? " is empty" : " is too long for a key"),
+            "A key has 1 to " + MAX_KEY_BYTES + " bytes.");
+      }
+      return SecretBytes.take(Arrays.copyOf(bytes, length));
+    } catch (NoSuchFileException e) {
+      throw new Failure(
+          Failure.OTHER, file + ", which is to hold the key, does not exist", "Correct the path.");
+    } finally {
+      Arrays.fill(bytes, (byte) 0);
+    }
   }
 
   private static SecretBytes firstLine(InputStream in, Path file) throws IOException, Failure {

@@ -19,6 +19,8 @@ import io.coffer.keyserver.server.ServerBackup;
 import io.coffer.keyserver.server.ServerHome;
 import io.coffer.keyserver.tpm.TpmChannel;
 import io.coffer.keyserver.tpm.TpmEndpoint;
+import io.coffer.keyserver.wire.SealedRequest;
+import io.coffer.keyserver.wire.UnwrapException;
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -67,6 +69,8 @@ import picocli.CommandLine.Parameters;
 final class KeyserverCommand extends Commands.Group {
   private static final Pattern QUORUM = Pattern.compile("([0-9]{1,3})/([0-9]{1,3})");
   private static final Pattern ID = Pattern.compile("[0-9a-f-]{36}");
+  private static final Pattern BOX =
+      Pattern.compile("/v1/services/[a-z0-9._-]+/owners/[a-z]+:[a-z0-9._-]+/keys");
   private static final Pattern LISTEN = Pattern.compile("(.+):([0-9]{1,5})");
 
   // Kept, so that the level stays: the runtime forgets loggers that nobody holds.
@@ -217,6 +221,7 @@ final class KeyserverCommand extends Commands.Group {
       return certificate == null ? home.certificate("operator") : certificate;
     }
 
+    /** Sends; a body that holds bytes, which are secret, is sealed to the server. */
     private JsonObject send(Path directory, String method, String path, @Nullable JsonObject body)
         throws IOException, Failure {
       ServerHome home = ServerHome.open(directory);
@@ -241,6 +246,19 @@ final class KeyserverCommand extends Commands.Group {
           new TrustedAuthority(Pem.readCertificate(home.authority()), null)
               .context(shown, Pem.readPrivateKey(key, "EC"), Set.of(Profile.SERVER));
       byte[] content = body == null ? new byte[0] : body.toBytes();
+      String type = "application/json";
+      if (body != null && body.holdsBytes()) {
+        try (SecretBytes clear = SecretBytes.take(content)) {
+          JsonObject server = send(directory, "GET", SealedRequest.KEY_PATH, null);
+          content = SealedRequest.seal(server.bytes("public_key"), shown, method, path, clear);
+          type = SealedRequest.CONTENT_TYPE;
+        } catch (JsonException | UnwrapException | IllegalArgumentException e) {
+          throw new Failure(
+              Failure.OTHER,
+              "the secret cannot be sealed to the server at " + base + ": " + e.getMessage(),
+              "Correct the address, or the certificate " + file + ".");
+        }
+      }
       try (HttpClient client =
           HttpClient.newBuilder()
               .sslContext(context)
@@ -250,7 +268,7 @@ final class KeyserverCommand extends Commands.Group {
         HttpRequest request =
             HttpRequest.newBuilder(base.resolve(path))
                 .timeout(Duration.ofSeconds(60))
-                .header("Content-Type", "application/json")
+                .header("Content-Type", type)
                 .method(method, BodyPublishers.ofByteArray(content))
                 .build();
         HttpResponse<byte[]> response = client.send(request, BodyHandlers.ofByteArray());
@@ -275,8 +293,6 @@ final class KeyserverCommand extends Commands.Group {
         throw new IOException("interrupted", e);
       } catch (IOException e) {
         throw Unreachable.explain(e, base, file, home.authority());
-      } finally {
-        Arrays.fill(content, (byte) 0);
       }
     }
   }
@@ -613,6 +629,101 @@ final class KeyserverCommand extends Commands.Group {
   }
 
   @Command(
+      name = "import",
+      mixinStandardHelpOptions = true,
+      description = {
+        "Bring a key that exists already into the lock box of an owner, as it is in FILE.",
+        "",
+        "It is sealed to the server on its way, inside TLS, so that no buffer there has it in"
+            + " clear. The id of the key is printed. Give your certificate with --cert; you are an"
+            + " admin or user of the owner. A key that nobody needs to know is better made by the"
+            + " server."
+      },
+      footer = {
+        "",
+        "Example:",
+        "  coffer keyserver import --cert alice.pem --service hpc --owner user:alice --key-file k"
+            + " keys"
+      })
+  int importKey(
+      @Option(
+              names = "--service",
+              paramLabel = "NAME",
+              required = true,
+              description = "Whose endpoints are to open it.")
+          String service,
+      @Option(
+              names = "--owner",
+              paramLabel = "OWNER",
+              required = true,
+              description = "Whose it is to be, for example project:hpc.")
+          String owner,
+      @Option(
+              names = "--key-file",
+              paramLabel = "FILE",
+              required = true,
+              description = "The key, all bytes of FILE, 1 to 20000; '-' for stdin.")
+          Path keyFile,
+      @Option(names = "--name", paramLabel = "TEXT", description = "What it is called.")
+          @Nullable String name,
+      @Option(
+              names = "--algorithm",
+              paramLabel = "TEXT",
+              description = "What it is for (default: aes).")
+          @Nullable String algorithm,
+      @Option(
+              names = "--version-of",
+              paramLabel = "KEY",
+              description = "Make it the new current version of this key.")
+          @Nullable String versionOf,
+      @Mixin Remote remote)
+      throws IOException, Failure, JsonException {
+    if (versionOf != null && (name != null || algorithm != null)) {
+      throw new Failure(
+          Failure.USAGE,
+          "--version-of leaves no choice of --name or --algorithm",
+          "The key has them already.");
+    }
+    if (versionOf != null && !ID.matcher(versionOf).matches()) {
+      throw new Failure(
+          Failure.USAGE,
+          "'" + versionOf + "' cannot be the id of a key",
+          "Give what 'import' printed; the page of the server lists keys.");
+    }
+    String box = "/v1/services/" + service + "/owners/" + owner + "/keys";
+    if (!BOX.matcher(box).matches()) {
+      throw new Failure(
+          Failure.USAGE,
+          "'" + service + "' or '" + owner + "' cannot be the name of a service or an owner",
+          "For example: --service cinder --owner project:hpc");
+    }
+    JsonObject request = new JsonObject();
+    if (name != null) {
+      request.put("name", name);
+    }
+    if (algorithm != null) {
+      request.put("algorithm", algorithm);
+    }
+    JsonObject made;
+    try (SecretBytes key = console().key(keyFile)) {
+      request.put("material", key.read(byte[]::clone));
+      made =
+          remote.send("POST", versionOf == null ? box : box + "/" + versionOf + "/rotate", request);
+    } finally {
+      request.wipe();
+    }
+    console().out().println(made.string("id"));
+    console()
+        .say(
+            "the server has the key, as version "
+                + made.integer("current", 1, Integer.MAX_VALUE)
+                + (keyFile.toString().equals("-")
+                    ? ""
+                    : "; remove " + keyFile + " when it is needed no more"));
+    return 0;
+  }
+
+  @Command(
       name = "token",
       mixinStandardHelpOptions = true,
       description = {
@@ -849,8 +960,8 @@ final class KeyserverCommand extends Commands.Group {
         "Every file is compared with the backup's manifest and the audit log is verified. With the"
             + " passphrase every record is opened and compared with the store's ledger, too;"
             + " without it that happens when the server is first opened. On a machine with another"
-            + " name issue a new server certificate: coffer ca issue --host NAME DIR/ca"
-            + " server:server.",
+            + " name or address issue a new server certificate: coffer ca issue --host NAME"
+            + " --host ADDRESS DIR/ca server:server.",
         "",
         "The records of servers over etcd go back there, under a prefix where nothing is: to where"
             + " they were, or to --etcd. A server whose directory alone is lost is made anew by"

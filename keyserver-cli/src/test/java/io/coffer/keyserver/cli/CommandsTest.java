@@ -6,6 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.coffer.cli.ExtraCommand;
+import io.coffer.keyserver.ca.Pem;
+import io.coffer.keyserver.client.KeyClient;
+import io.coffer.keyserver.json.JsonObject;
 import java.io.BufferedReader;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -240,6 +243,109 @@ class CommandsTest {
   }
 
   @Test
+  void aKeyIsBroughtSealed() throws Exception {
+    Process server =
+        start("--init", "--listen", "127.0.0.1:" + port, "--passphrase-file", passphrase, home);
+    try {
+      Ran issued =
+          run(
+              "ca",
+              "issue",
+              "--passphrase-file",
+              passphrase,
+              "--out",
+              directory,
+              home.resolve("ca"),
+              "client:alice");
+      assertEquals(0, issued.exit(), issued.err());
+      Path certificate = directory.resolve("alice.pem");
+      KeyClient.Settings operator = settings(home.resolve("operator.pem"));
+      KeyClient.ask(operator, "POST", "/v1/services", new JsonObject().put("name", "cinder"));
+      KeyClient.ask(
+          operator,
+          "POST",
+          "/v1/owners",
+          new JsonObject()
+              .put("name", "project:hpc")
+              .put(
+                  "members",
+                  List.of(new JsonObject().put("identity", "client:alice").put("role", "admin"))));
+      Path key = Files.write(directory.resolve("disk1.key"), new byte[] {1, '\n', 3, 0, 5});
+      Ran made =
+          run(
+              "keyserver",
+              "import",
+              "--service",
+              "cinder",
+              "--owner",
+              "project:hpc",
+              "--name",
+              "disk1",
+              "--cert",
+              certificate,
+              "--key-file",
+              key,
+              home);
+      assertEquals(0, made.exit(), made.err());
+      String id = made.out().strip();
+      Ran next =
+          run(
+              "keyserver",
+              "import",
+              "--service",
+              "cinder",
+              "--owner",
+              "project:hpc",
+              "--version-of",
+              id,
+              "--cert",
+              certificate,
+              "--key-file",
+              key,
+              home);
+      assertEquals(0, next.exit(), next.err());
+      assertTrue(next.err().contains("as version 2"), next.err());
+      JsonObject described =
+          KeyClient.ask(
+              settings(certificate),
+              "GET",
+              "/v1/services/cinder/owners/project:hpc/keys/" + id,
+              null);
+      assertEquals("disk1", described.string("name"));
+      assertEquals(40, described.integer("bits", 1, 999), "all bytes of the file");
+      String log = Files.readString(home.resolve("audit.jsonl"));
+      assertEquals(
+          2, log.lines().filter(line -> line.contains("a key that was brought sealed")).count());
+      Ran nobody =
+          run(
+              "keyserver",
+              "import",
+              "--service",
+              "cinder",
+              "--owner",
+              "project:none",
+              "--cert",
+              certificate,
+              "--key-file",
+              key,
+              home);
+      assertEquals(11, nobody.exit(), nobody.err());
+    } finally {
+      stop(server);
+    }
+  }
+
+  private KeyClient.Settings settings(Path certificate) throws IOException {
+    String name = certificate.getFileName().toString().replace(".pem", ".key");
+    return new KeyClient.Settings(
+        java.net.URI.create("https://127.0.0.1:" + port),
+        Pem.readCertificate(home.resolve("ca/ca.pem")),
+        Pem.readCertificate(certificate),
+        Pem.readPrivateKey(certificate.resolveSibling(name), "EC"),
+        1);
+  }
+
+  @Test
   void aQuorumOpensTheServerShareByShare() throws Exception {
     Path shares = directory.resolve("shares");
     Ran made =
@@ -325,6 +431,8 @@ class CommandsTest {
       {11, "keyserver", "seals", "list", directory},
       {1, "keyserver", "revoke-token", "--id", "../self", directory},
       {11, "ca", "revoke", directory, "client:alice"},
+      {1, "keyserver", "import", "--service", "a", "--owner", "b", "--key-file", empty, home},
+      {11, "keyserver", "import", "--service", "a", "--owner", "user:b", "--key-file", empty, home},
       {11, "ca", "p12", directory.resolve("none.pem")},
       {1, "keyserver", "restore", "--head", "7", directory, directory.resolve("b")},
       {1, "keyserver", "token", "--login", "oidc", "--out", empty, home},

@@ -16,6 +16,7 @@ import io.coffer.keyserver.wire.Hpke;
 import io.coffer.keyserver.wire.KeyName;
 import io.coffer.keyserver.wire.KeyString;
 import io.coffer.keyserver.wire.MasterKeyGrant;
+import io.coffer.keyserver.wire.SealedRequest;
 import io.coffer.keyserver.wire.UnwrapException;
 import io.coffer.posix.LockedMemory;
 import java.io.IOException;
@@ -64,6 +65,7 @@ public final class KeyClient implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger("io.coffer.keyserver");
   private static final Set<String> BINARY =
       Set.of("wrapped", "grant", "credential", "seed", "nonce");
+  private static final String JSON = "application/json";
   private static final Duration TIMEOUT = Duration.ofSeconds(20);
   private static final long RETRY_MILLIS = 500;
 
@@ -202,7 +204,8 @@ public final class KeyClient implements AutoCloseable {
 
   /**
    * Asks a server one thing, in the name of the certificate alone; of several servers, the first
-   * that can be reached.
+   * that can be reached. A body that holds bytes, as keys that are brought, is sealed to the server
+   * ({@link SealedRequest}).
    *
    * @return an empty object if there is nothing in the answer
    * @throws KeyServiceException if it refuses, or none can be reached
@@ -212,30 +215,54 @@ public final class KeyClient implements AutoCloseable {
     try (HttpClient http = connector(settings)) {
       IOException unreachable = new IOException("there is none");
       for (URI url : settings.urls()) {
-        HttpRequest request =
-            HttpRequest.newBuilder(URI.create(url + path))
-                .timeout(TIMEOUT)
-                .header("Content-Type", "application/json")
-                .method(
-                    method,
-                    body == null
-                        ? BodyPublishers.noBody()
-                        : BodyPublishers.ofByteArray(body.toBytes()))
-                .build();
-        HttpResponse<byte[]> response;
         try {
-          response = http.send(request, BodyHandlers.ofByteArray());
+          return body != null && body.holdsBytes()
+              ? askSealed(http, url, settings.certificate(), method, path, body)
+              : exchange(
+                  http, url, method, path, JSON, body == null ? new byte[0] : body.toBytes());
+        } catch (KeyServiceException e) {
+          throw e;
         } catch (IOException e) {
           unreachable = e;
-          continue;
         }
-        return response.body().length == 0 ? new JsonObject() : answer(response);
       }
       throw new KeyServiceException("the key server " + trouble(unreachable), unreachable);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new KeyServiceException("interrupted while waiting for the key server", e);
     }
+  }
+
+  private static JsonObject askSealed(
+      HttpClient http,
+      URI url,
+      X509Certificate certificate,
+      String method,
+      String path,
+      JsonObject body)
+      throws IOException, InterruptedException {
+    JsonObject key = exchange(http, url, "GET", SealedRequest.KEY_PATH, JSON, new byte[0]);
+    try (SecretBytes clear = SecretBytes.take(body.toBytes())) {
+      byte[] sealed = SealedRequest.seal(key.bytes("public_key"), certificate, method, path, clear);
+      return exchange(http, url, method, path, SealedRequest.CONTENT_TYPE, sealed);
+    } catch (JsonException | UnwrapException e) {
+      throw malformed(e);
+    }
+  }
+
+  private static JsonObject exchange(
+      HttpClient http, URI url, String method, String path, String type, byte[] content)
+      throws IOException, InterruptedException {
+    HttpRequest request =
+        HttpRequest.newBuilder(URI.create(url + path))
+            .timeout(TIMEOUT)
+            .header("Content-Type", type)
+            .method(
+                method,
+                content.length == 0 ? BodyPublishers.noBody() : BodyPublishers.ofByteArray(content))
+            .build();
+    HttpResponse<byte[]> response = http.send(request, BodyHandlers.ofByteArray());
+    return response.body().length == 0 ? new JsonObject() : answer(response);
   }
 
   private static int strippedLength(byte[] text) {
@@ -469,7 +496,7 @@ public final class KeyClient implements AutoCloseable {
     HttpRequest.Builder request =
         HttpRequest.newBuilder(URI.create(server() + path))
             .timeout(timeout)
-            .header("Content-Type", "application/json")
+            .header("Content-Type", JSON)
             .method(
                 method,
                 body == null

@@ -14,6 +14,7 @@ import io.coffer.keyserver.login.Logins;
 import io.coffer.keyserver.page.Document;
 import io.coffer.keyserver.record.IntegrityException;
 import io.coffer.keyserver.seal.SealException;
+import io.coffer.keyserver.wire.SealedRequest;
 import io.helidon.common.buffers.DataReader;
 import io.helidon.http.Header;
 import io.helidon.http.HeaderNames;
@@ -99,6 +100,7 @@ final class Api implements Handler {
   private final Metrics metrics = new Metrics();
   private final Changes changes;
   private final WatchResource watch;
+  private final SealingKey sealing = new SealingKey();
   private final Routes routes = new Routes();
 
   Api(
@@ -118,6 +120,7 @@ final class Api implements Handler {
     state.listen(changes::changedElsewhere);
     this.watch = new WatchResource(callers, events, limits);
     watch.addTo(routes);
+    sealing.addTo(routes);
     new ServerResource(state, audit, metrics).addTo(routes);
     new ServiceResource(state).addTo(routes);
     new OwnerResource(state).addTo(routes);
@@ -181,7 +184,7 @@ final class Api implements Handler {
       if (!route.method().equals("GET")) {
         Form.requireOwnSite(request);
       }
-      body = body(request, PageResource.isPage(raw));
+      body = body(request, peer, PageResource.isPage(raw));
       List<String> names = route.names(path);
       if (token != null
           && action.startsWith("key.")
@@ -203,6 +206,9 @@ final class Api implements Handler {
         reason = "on the page" + (redirect.named().isEmpty() ? "" : ": " + redirect.named());
       }
       changes.tell(action, names);
+      if (body.has("material") && !(answer instanceof Redirect)) {
+        reason = isSealed(request) ? "a key that was brought sealed" : "a key brought in clear";
+      }
       if (action.equals("key.create") && result instanceof JsonObject made) {
         target =
             answer instanceof Redirect
@@ -313,8 +319,16 @@ final class Api implements Handler {
             : "";
   }
 
-  private JsonObject body(ServerRequest request, boolean page)
+  private JsonObject body(ServerRequest request, Identity peer, boolean page)
       throws ProblemException, JsonException, IOException {
+    if (!page && isSealed(request)) {
+      return sealing.open(
+          peer,
+          request.prologue().method().text(),
+          request.prologue().uriPath().rawPath(),
+          Bodies.read(request, limits),
+          BINARY);
+    }
     if (!request.content().hasEntity()) {
       return new JsonObject();
     }
@@ -322,8 +336,8 @@ final class Api implements Handler {
       Form.requireType(request);
       return Form.parse(Bodies.read(request, limits));
     }
-    String type = request.headers().first(HeaderNames.CONTENT_TYPE).orElse("");
-    if (!type.isEmpty() && !type.toLowerCase(Locale.ROOT).startsWith("application/json")) {
+    String type = type(request);
+    if (!type.isEmpty() && !type.startsWith("application/json")) {
       throw new ProblemException(415, "the body is not JSON", "Send application/json.");
     }
     byte[] content = Bodies.read(request, limits);
@@ -332,6 +346,14 @@ final class Api implements Handler {
     } finally {
       Arrays.fill(content, (byte) 0);
     }
+  }
+
+  private static String type(ServerRequest request) {
+    return request.headers().first(HeaderNames.CONTENT_TYPE).orElse("").toLowerCase(Locale.ROOT);
+  }
+
+  private static boolean isSealed(ServerRequest request) {
+    return type(request).equals(SealedRequest.CONTENT_TYPE);
   }
 
   private static Content problem(ProblemException e) {

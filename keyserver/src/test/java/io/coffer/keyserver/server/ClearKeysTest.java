@@ -3,6 +3,7 @@ package io.coffer.keyserver.server;
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static java.nio.charset.StandardCharsets.US_ASCII;
 import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -13,6 +14,7 @@ import io.coffer.keyserver.ca.CertificateAuthority;
 import io.coffer.keyserver.ca.Identity;
 import io.coffer.keyserver.ca.Profile;
 import io.coffer.keyserver.ca.TrustedAuthority;
+import io.coffer.keyserver.client.KeyClient;
 import io.coffer.keyserver.json.JsonObject;
 import io.coffer.keyserver.server.TestServer.Answer;
 import io.coffer.keyserver.server.TestServer.Client;
@@ -29,6 +31,7 @@ import java.io.RandomAccessFile;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.net.URI;
 import java.net.http.HttpClient;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -169,6 +172,19 @@ class ClearKeysTest {
     return new Client(http, "https://127.0.0.1:" + tapped, identity);
   }
 
+  /** Brings a key as our clients do, over the tapped wire. */
+  private JsonObject bring(String identity, String path, byte[] key) throws Exception {
+    var issued = authority.issue(Identity.parse(identity), Set.of(), Duration.ofDays(1));
+    KeyClient.Settings settings =
+        new KeyClient.Settings(
+            URI.create("https://127.0.0.1:" + tapped),
+            authority.certificate(),
+            issued.certificate(),
+            issued.key(),
+            1);
+    return KeyClient.ask(settings, "POST", path, new JsonObject().put("material", key));
+  }
+
   /** Sends, expects success, and notes the answer as who ends the TLS connection sees it. */
   private JsonObject ok(Client client, String method, String path, String json) throws Exception {
     Answer answer = client.send(method, path, json.isEmpty() ? null : json);
@@ -201,8 +217,15 @@ class ClearKeysTest {
         "{\"attestation\":\"mtls\",\"services\":[\"cinder\",\"glance\"]}");
 
     Map<String, byte[]> clear = new HashMap<>();
+    byte[] sealed = RandomBytes.of(32);
+    clear.put("a key that a client brought sealed", sealed);
+    List<String> ids = new ArrayList<>();
+    ids.add(bring("client:alice", BOX, sealed).string("id"));
+    byte[] rotated = RandomBytes.of(32);
+    clear.put("a version that a client brought sealed", rotated);
+    bring("client:alice", BOX + "/" + ids.getFirst() + "/rotate", rotated);
     byte[] brought = RandomBytes.of(32);
-    clear.put("a key that a client brought", brought);
+    clear.put("a key that a client brought in clear", brought);
     String broughtId =
         ok(
                 alice,
@@ -210,11 +233,11 @@ class ClearKeysTest {
                 BOX,
                 "{\"material\":\"" + Base64.getEncoder().encodeToString(brought) + "\"}")
             .string("id");
-    List<String> ids = new ArrayList<>(List.of(broughtId));
+    ids.add(broughtId);
     for (int i = 0; i < 4; i++) {
       ids.add(ok(alice, "POST", BOX, "{}").string("id"));
     }
-    ok(alice, "POST", BOX + "/" + ids.get(1) + "/rotate", "");
+    ok(alice, "POST", BOX + "/" + ids.get(3) + "/rotate", "");
     // Rewrapping and transferring is where the server has keys in clear for a moment.
     ok(operator, "POST", "/v1/services/cinder/rotate", "");
     assertTrue(
@@ -232,14 +255,15 @@ class ClearKeysTest {
         ok(
             alice,
             "POST",
-            BOX + "/" + ids.get(2) + "/transfers",
+            BOX + "/" + ids.get(4) + "/transfers",
             "{\"service\":\"glance\",\"owner\":\"project:b\"}");
     JsonObject moved = ok(alice, "POST", "/v1/transfers/" + offer.string("id") + "/accept", "");
     assertFalse(moved.string("id").isEmpty());
     for (String id : ids) {
       clear.put("key " + id, unwrap(node, ok(alice, "GET", BOX + "/" + id + "/wrapped", "")));
     }
-    assertTrue(java.util.Arrays.equals(brought, clear.get("key " + broughtId)), "it is that key");
+    assertArrayEquals(brought, clear.get("key " + broughtId), "it is that key");
+    assertArrayEquals(rotated, clear.get("key " + ids.getFirst()), "it is that key");
     Answer refused = alice.post(BOX, "{\"material\":\"" + base64(brought) + "\", oops");
     assertEquals(400, refused.status());
 
@@ -270,8 +294,9 @@ class ClearKeysTest {
       }
     }
     assertTrue(log, "the audit log was among what was searched");
-    // What a client sends comes through buffers of TLS and HTTP that are not the server's to wipe.
-    needles.remove("a key that a client brought in base64");
+    // What a client sends in clear comes through buffers of TLS and HTTP that are not the server's
+    // to wipe.
+    needles.remove("a key that a client brought in clear in base64");
     needles.remove("key " + broughtId + " in base64");
     assertEquals(
         Set.of("control"),
