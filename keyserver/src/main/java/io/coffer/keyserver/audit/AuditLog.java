@@ -4,6 +4,10 @@ import io.coffer.crypto.Ed25519Signer;
 import io.coffer.keyserver.batch.GroupCommit;
 import io.coffer.keyserver.json.JsonException;
 import io.coffer.keyserver.json.JsonObject;
+import io.coffer.posix.Errno;
+import io.coffer.posix.ErrnoException;
+import io.coffer.posix.Flags;
+import io.coffer.posix.Linux;
 import java.io.BufferedInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -48,7 +52,10 @@ import org.jspecify.annotations.Nullable;
  * the signature of the last of them; since each carries the hash of the one before, it vouches for
  * all. The first line's {@code prev} is 64 zeros.
  *
- * <p>{@link #append} returns when the entry is on disk. Thread-safe.
+ * <p>{@link #append} returns when the entry is on disk. So that a full disk cannot keep out the
+ * entries of what is under way, the filesystem keeps blocks allocated behind the end of the log
+ * (fallocate(2)); when it can give no more, {@link #requireWritable} refuses, and what is left is
+ * for those. Thread-safe.
  */
 public final class AuditLog implements AutoCloseable {
   /** Longest line. */
@@ -59,6 +66,13 @@ public final class AuditLog implements AutoCloseable {
   /** Entries that are kept while they cannot be written. */
   private static final int MAX_OWED = 10_000;
 
+  /**
+   * What is kept allocated behind the log: room for the entries of all requests that can be under
+   * way, of some 400 bytes each.
+   */
+  private static final long RESERVE_BYTES = 1 << 20;
+
+  private static final System.Logger LOG = System.getLogger("io.coffer.keyserver");
   private static final String START = "0".repeat(64);
   private static final byte[] DOMAIN = "coffer audit 1\0".getBytes(StandardCharsets.US_ASCII);
   private static final byte[] SIGNATURE_MEMBER =
@@ -89,6 +103,10 @@ public final class AuditLog implements AutoCloseable {
   // No FileChannel: interrupting a thread that writes to one closes it.
   private final RandomAccessFile out;
   private final FileChannel lock;
+
+  /** The same file, for what Java has no method for. */
+  private final int descriptor;
+
   private final Ed25519Signer signer;
   private final PublicKey publicKey;
   private final Clock clock;
@@ -102,7 +120,16 @@ public final class AuditLog implements AutoCloseable {
   /** Why nothing can be written at the moment; null if it can. */
   private volatile @Nullable AuditException broken;
 
+  /** Why there is room for what is under way only; null if there is more. */
+  private volatile @Nullable AuditException scarce;
+
   private boolean closed;
+
+  /** Up to where blocks are allocated, as far as is known. */
+  private long reserved;
+
+  /** Does the filesystem allocate blocks ahead? */
+  private boolean reserves = true;
 
   /** How long the file is with all entries that are on disk, and nothing else. */
   private long length;
@@ -117,6 +144,7 @@ public final class AuditLog implements AutoCloseable {
       Path file,
       RandomAccessFile out,
       FileChannel lock,
+      int descriptor,
       Ed25519Signer signer,
       PublicKey publicKey,
       Clock clock,
@@ -124,6 +152,7 @@ public final class AuditLog implements AutoCloseable {
       long length) {
     this.length = length;
     this.lock = lock;
+    this.descriptor = descriptor;
     this.publicKey = publicKey;
     this.file = file;
     this.out = out;
@@ -153,6 +182,7 @@ public final class AuditLog implements AutoCloseable {
       lock.close();
       throw e;
     }
+    int descriptor = -1;
     try {
       Verifier verifier = new Verifier(publicKey);
       long good = verifier.readAll(file, true);
@@ -161,9 +191,13 @@ public final class AuditLog implements AutoCloseable {
         out.setLength(good);
       }
       out.seek(good);
+      Ed25519Signer signer = Ed25519Signer.of(key);
+      byte[] name = file.toString().getBytes(StandardCharsets.UTF_8);
+      descriptor = Linux.open(Flags.AT_FDCWD, name, Flags.O_WRONLY, 0);
       AuditLog log =
           new AuditLog(
-              file, out, lock, Ed25519Signer.of(key), publicKey, clock, verifier.head(), good);
+              file, out, lock, descriptor, signer, publicKey, clock, verifier.head(), good);
+      log.reserve();
       if (cut || verifier.unsigned > 0) {
         log.append(
             new AuditEvent(
@@ -171,14 +205,21 @@ public final class AuditLog implements AutoCloseable {
       }
       return log;
     } catch (IOException | RuntimeException e) {
-      out.close();
-      lock.close();
+      abandon(lock, out, descriptor);
       throw e;
     } catch (GeneralSecurityException e) {
-      out.close();
-      lock.close();
+      abandon(lock, out, descriptor);
       throw new AuditException("the key of the audit log " + file + " cannot sign", e);
     }
+  }
+
+  private static void abandon(FileChannel lock, RandomAccessFile out, int descriptor)
+      throws IOException {
+    if (descriptor >= 0) {
+      Linux.close(descriptor);
+    }
+    out.close();
+    lock.close();
   }
 
   /** Keeps a second writer out, with a file beside: closing any reader would end a lock on it. */
@@ -280,7 +321,7 @@ public final class AuditLog implements AutoCloseable {
    * @throws AuditException if it cannot be written now
    */
   public void requireWritable() throws AuditException {
-    if (broken == null) {
+    if (broken == null && scarce == null) {
       return;
     }
     AuditException failure;
@@ -288,8 +329,10 @@ public final class AuditLog implements AutoCloseable {
     try {
       if (broken != null) {
         write(List.of());
+      } else if (!closed) {
+        reserve();
       }
-      failure = broken;
+      failure = broken != null ? broken : scarce;
     } finally {
       writing.unlock();
     }
@@ -299,11 +342,22 @@ public final class AuditLog implements AutoCloseable {
   }
 
   /**
+   * Writes an entry of something that was refused before {@link #requireWritable} was asked: it
+   * takes no room from what is under way.
+   *
+   * @throws AuditException if it cannot be written now
+   */
+  public void appendRefused(AuditEvent event) throws AuditException {
+    requireWritable();
+    append(event);
+  }
+
+  /**
    * Writes an entry.
    *
-   * @throws AuditException if it could not be written. What it is about may be done already: the
-   *     entry is kept in memory, and comes before all others as soon as there can be any. Until
-   *     then {@link #requireWritable} fails.
+   * @throws AuditException if it could not be written, as on a disk with errors. What it is about
+   *     may be done already: the entry is kept in memory, and comes before all others as soon as
+   *     there can be any. Until then {@link #requireWritable} fails.
    */
   public void append(AuditEvent event) throws AuditException {
     Pending pending = new Pending(event, now());
@@ -342,6 +396,7 @@ public final class AuditLog implements AutoCloseable {
         if (failure != null) {
           // What is behind the last entry may be half an entry, or no more than in the page cache.
           out.setLength(length);
+          reserved = length;
           all.add(recovery());
         }
         all.addAll(batch);
@@ -361,6 +416,7 @@ public final class AuditLog implements AutoCloseable {
         owed.clear();
         lost = 0;
         broken = null;
+        reserve();
         batch.forEach(pending -> pending.written = true);
         return;
       } catch (IOException | GeneralSecurityException e) {
@@ -375,6 +431,39 @@ public final class AuditLog implements AutoCloseable {
     for (Pending pending : batch) {
       pending.failure = failure;
     }
+  }
+
+  /** Has the filesystem keep room behind the log, if there is less than there should be. */
+  private void reserve() {
+    if (!reserves || length + RESERVE_BYTES <= reserved) {
+      return;
+    }
+    try {
+      try {
+        allocate(2 * RESERVE_BYTES);
+      } catch (ErrnoException e) {
+        allocate(RESERVE_BYTES); // the last that there is
+      }
+      scarce = null;
+    } catch (ErrnoException e) {
+      if (e.errno() == Errno.EOPNOTSUPP || e.errno() == Errno.ENOSYS) {
+        reserves = false;
+        LOG.log(
+            System.Logger.Level.INFO,
+            "the filesystem of {0} cannot keep room for the audit log",
+            file);
+        return;
+      }
+      if (scarce == null) {
+        LOG.log(System.Logger.Level.ERROR, "no room for the audit log {0}: {1}", file, e);
+      }
+      scarce = new AuditException("there is no room for the audit log " + file, e);
+    }
+  }
+
+  private void allocate(long bytes) throws ErrnoException {
+    Linux.allocate(descriptor, Flags.FALLOC_FL_KEEP_SIZE, length, bytes);
+    reserved = length + bytes;
   }
 
   private Pending recovery() {
@@ -416,9 +505,9 @@ public final class AuditLog implements AutoCloseable {
   private void cutBack() {
     try {
       out.setLength(length);
+      reserved = length;
     } catch (IOException e) {
-      System.getLogger("io.coffer.keyserver")
-          .log(System.Logger.Level.DEBUG, "cutting the audit log back: {0}", e.getMessage());
+      LOG.log(System.Logger.Level.DEBUG, "cutting the audit log back: {0}", e.getMessage());
     }
   }
 
@@ -545,11 +634,15 @@ public final class AuditLog implements AutoCloseable {
   public void close() throws IOException {
     writing.lock();
     try {
+      if (closed) {
+        return;
+      }
       closed = true;
       if (broken == null) {
         broken = new AuditException("the audit log is closed");
       }
       signer.close();
+      Linux.close(descriptor);
       out.close();
       lock.close();
     } finally {

@@ -146,6 +146,7 @@ final class Api implements Handler {
     String raw = request.path().rawPath();
     String target = shorten(raw);
     boolean audited = true;
+    boolean admitted = false;
     JsonObject body = null;
     Object answer = null;
     ProblemException refusal = null;
@@ -170,6 +171,7 @@ final class Api implements Handler {
       audited = route.audited();
       if (audited) {
         audit.requireWritable();
+        admitted = true;
       }
       Tokens.Accepted token = callers.token(request, peer);
       if (token != null) {
@@ -277,10 +279,17 @@ final class Api implements Handler {
         status < 400 ? "granted" : status < 500 || status == 503 ? "refused" : "failed";
     if (audited || status == 401) {
       try {
-        audit.append(
-            new AuditEvent(who, Callers.address(request), action, target, outcome, reason));
+        AuditEvent event =
+            new AuditEvent(who, Callers.address(request), action, target, outcome, reason);
+        if (admitted) {
+          audit.append(event);
+        } else {
+          audit.appendRefused(event);
+        }
       } catch (AuditException e) {
-        LOG.log(System.Logger.Level.ERROR, "the audit log cannot be written", e);
+        if (admitted) {
+          LOG.log(System.Logger.Level.ERROR, "the audit log cannot be written", e);
+        }
         refusal =
             new ProblemException(
                 503, LOG_FAILS, status < 400 ? LOG_FAILED_ADVICE : LOG_FAILS_ADVICE);

@@ -123,6 +123,7 @@ final class Door implements Handler {
     String action = "door.request";
     String target = Api.shorten(request.path().rawPath());
     boolean audited = true;
+    boolean admitted = false;
     String reason = "";
     byte[] content = new byte[0];
     Answer answer;
@@ -146,6 +147,7 @@ final class Door implements Handler {
         }
         action = action(method, path);
         audit.requireWritable();
+        admitted = true;
         content = Bodies.read(request, limits);
         byte[] given = content;
         Visitor visitor = state.use(b -> b.doors().enter(proven, keystone.prefix()));
@@ -196,10 +198,17 @@ final class Door implements Handler {
       String outcome =
           status < 400 ? "granted" : status < 500 || status == 503 ? "refused" : "failed";
       try {
-        audit.append(
-            new AuditEvent(who, Callers.address(request), action, target, outcome, reason));
+        AuditEvent event =
+            new AuditEvent(who, Callers.address(request), action, target, outcome, reason);
+        if (admitted) {
+          audit.append(event);
+        } else {
+          audit.appendRefused(event);
+        }
       } catch (AuditException e) {
-        LOG.log(System.Logger.Level.ERROR, "the audit log cannot be written", e);
+        if (admitted) {
+          LOG.log(System.Logger.Level.ERROR, "the audit log cannot be written", e);
+        }
         close(answer);
         answer =
             problem(

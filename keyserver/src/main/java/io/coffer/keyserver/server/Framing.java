@@ -33,7 +33,7 @@ final class Framing implements Handler {
     if (isAmbiguous(request.headers())) {
       String where = Api.shorten(request.path().rawPath());
       try {
-        audit.append(
+        audit.appendRefused(
             new AuditEvent(
                 "unknown",
                 Callers.address(request),
