@@ -178,7 +178,7 @@ public final class Owners {
   }
 
   /** How many keys an owner may have in one lock box. */
-  int quota(String name) throws ProblemException, EngineException {
+  public int quota(String name) throws ProblemException, EngineException {
     try {
       return (int) load(name).json().integer("quota", 0, MAX_QUOTA, DEFAULT_QUOTA);
     } catch (JsonException e) {

@@ -3,6 +3,8 @@ package io.coffer.keyserver.page;
 import io.coffer.keyserver.box.ProblemException;
 import io.coffer.keyserver.engine.EngineException;
 import io.coffer.keyserver.json.JsonException;
+import io.coffer.keyserver.json.JsonObject;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Something that can be done from a page: a request of the API, after a page that asks whether it
@@ -19,6 +21,8 @@ import io.coffer.keyserver.json.JsonException;
  * @param levels how many segments at the end of the path lead back to the page that shows the
  *     result
  * @param input what has to be filled in
+ * @param shows a page of what the API answered, for what is shown this once; null to go back to the
+ *     page that shows the result
  */
 public record Deed(
     String path,
@@ -29,7 +33,22 @@ public record Deed(
     Ask ask,
     String done,
     int levels,
-    Input input) {
+    Input input,
+    @Nullable Shows shows) {
+  /** One whose result is on the page that it goes back to. */
+  public Deed(
+      String path,
+      String action,
+      String title,
+      String button,
+      boolean grave,
+      Ask ask,
+      String done,
+      int levels,
+      Input input) {
+    this(path, action, title, button, grave, ask, done, levels, input, null);
+  }
+
   /** One that needs nothing but its address. */
   public Deed(
       String path,
@@ -46,6 +65,11 @@ public record Deed(
   /** What somebody should know before. */
   public interface Ask {
     Html about(Visit visit) throws ProblemException, EngineException, JsonException;
+  }
+
+  /** Shows what the API answered. */
+  public interface Shows {
+    Document page(Visit visit, JsonObject answer) throws JsonException;
   }
 
   /** Where the result is shown. */

@@ -6,6 +6,7 @@ import io.coffer.keyserver.json.JsonException;
 import io.coffer.keyserver.json.JsonObject;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Stream;
 
 /**
  * What a deed has to be told by whoever does it: the fields of its form, and how the request of the
@@ -43,6 +44,24 @@ public record Input(Fields fields, Body body, String name) {
   static String text(JsonObject form, String field) throws JsonException {
     String text = form.optionalString(field);
     return text == null ? "" : text.strip();
+  }
+
+  /** What was filled in, with commas between one and the next. */
+  static List<String> list(JsonObject form, String field) throws JsonException {
+    return Stream.of(text(form, field).split(","))
+        .map(String::strip)
+        .filter(each -> !each.isEmpty())
+        .toList();
+  }
+
+  /** A number that was filled in. */
+  static long number(JsonObject form, String field) throws ProblemException, JsonException {
+    String text = text(form, field);
+    if (!text.matches("[0-9]{1,9}")) {
+      throw ProblemException.badRequest(
+          "'" + field + "' is no whole number", "Go back, and write one, in digits.");
+    }
+    return Long.parseLong(text);
   }
 
   /** The ends of the names of the boxes that were ticked and begin so. */

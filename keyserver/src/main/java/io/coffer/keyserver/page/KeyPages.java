@@ -396,6 +396,12 @@ final class KeyPages {
         consumers(key),
         rights(key, manages ? here : ""));
     List<Html> deeds = new ArrayList<>();
+    if (deleted == null && rights.contains("read") && !visit.isOverseer()) {
+      deeds.add(
+          Parts.button(
+              new Address("/page/tokens/new/token").with("key", id).text(),
+              "Issue a token for it"));
+    }
     if (deleted == null && rights.contains("rotate")) {
       deeds.add(Parts.button(here + "/rotate", "Rotate the key"));
     }

@@ -6,11 +6,14 @@ import io.coffer.keyserver.box.Services;
 import io.coffer.keyserver.engine.EngineException;
 import io.coffer.keyserver.json.JsonException;
 import io.coffer.keyserver.json.JsonObject;
+import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** Owners, their members, and the way to their lock boxes. */
 final class OwnerPages {
+  private static final List<String> ROLES = List.of("admin", "user", "reader");
+
   private OwnerPages() {}
 
   static final List<View> VIEWS =
@@ -69,7 +72,7 @@ final class OwnerPages {
                   visit ->
                       Parts.fields(
                           Parts.field("who", "Who", "", "As client:bob or endpoint:node1.", false),
-                          Parts.choice("role", "Role", "", List.of("reader", "user", "admin"))),
+                          Parts.choice("role", "Role", "", ROLES.reversed())),
                   form -> new JsonObject().put("role", Input.text(form, "role")),
                   "who")),
           new Deed(
@@ -119,7 +122,135 @@ final class OwnerPages {
                         + " readable.");
               },
               "The owner's key has a new version.",
+              2),
+          new Deed(
+              "/page/owners/*/quota/set",
+              "owner.quota",
+              "Set an owner's quota",
+              "Set it",
+              false,
+              visit -> {
+                requireOperator(visit);
+                return Parts.paragraph(
+                    "How many keys "
+                        + visit.name(0)
+                        + " may have in each of its lock boxes. Deleted ones count until their"
+                        + " grace is over. If it has more already, it makes none until there are"
+                        + " fewer.");
+              },
+              "The quota is set.",
+              2,
+              new Input(
+                  visit -> {
+                    long quota = visit.desk().<Integer>use(b -> b.owners().quota(visit.name(0)));
+                    return Parts.fields(
+                        Parts.field("keys", "Keys", String.valueOf(quota), "0 to 1000000.", false));
+                  },
+                  form -> new JsonObject().put("keys", Input.number(form, "keys")),
+                  "")),
+          new Deed(
+              "/page/owners/*/door/open",
+              "door.open",
+              "Open the door for OpenStack, or change its roles",
+              "Open it",
+              true,
+              visit -> {
+                requireOperator(visit);
+                return Parts.paragraph(
+                    "The Barbican-compatible door then gives the secrets of "
+                        + visit.name(0)
+                        + " in clear to whom Keystone knows with one of these roles, and to"
+                        + " members. An admin does everything, a user makes, reads and deletes, a"
+                        + " reader reads. The service says under whose master key they lie; it"
+                        + " cannot be changed later.");
+              },
+              "The door is open.",
+              2,
+              new Input(OwnerPages::doorFields, OwnerPages::doorBody, "")),
+          new Deed(
+              "/page/owners/*/door/close",
+              "door.close",
+              "Close the door for OpenStack",
+              "Close it",
+              true,
+              visit -> {
+                requireOperator(visit);
+                return Parts.paragraph(
+                    "Nobody gets at the secrets of "
+                        + visit.name(0)
+                        + " through the Barbican-compatible door any more. They stay, and are there"
+                        + " again when it is opened again.");
+              },
+              "The door is closed.",
               2));
+
+  /** Checks that there is such an owner, too. */
+  private static void requireOperator(Visit visit)
+      throws ProblemException, EngineException, JsonException {
+    Roles.requireOperator(visit.who());
+    visit.desk().use(b -> b.owners().get(visit.who(), visit.name(0)));
+  }
+
+  /** The door for an owner as it was opened last; null if it never was. */
+  private static @Nullable JsonObject door(Visit visit, String owner)
+      throws ProblemException, EngineException, JsonException {
+    for (JsonObject door : visit.desk().use(b -> b.doors().list(visit.who())).objects("doors")) {
+      if (door.string("owner").equals(owner)) {
+        return door;
+      }
+    }
+    return null;
+  }
+
+  private static Html doorFields(Visit visit)
+      throws ProblemException, EngineException, JsonException {
+    JsonObject door = door(visit, visit.name(0));
+    List<String> services = new ArrayList<>();
+    if (door != null) {
+      services.add(door.string("service"));
+    } else {
+      for (JsonObject service : visit.desk().use(b -> b.services().list()).objects("services")) {
+        if (!service.string("name").equals(Services.OWNERS)) {
+          services.add(service.string("name"));
+        }
+      }
+    }
+    Html fields = Parts.fields(Parts.choice("service", "Service", "", services));
+    for (String role : ROLES) {
+      fields.add(
+          Parts.field(
+              role,
+              "Roles of Keystone that are " + role,
+              door == null ? "" : named(door.object("roles"), role),
+              "As " + (role.equals("user") ? "member" : role) + "; with commas between.",
+              true));
+    }
+    return fields;
+  }
+
+  private static String named(JsonObject roles, String role) throws JsonException {
+    List<String> names = new ArrayList<>();
+    for (String name : roles.names().stream().sorted().toList()) {
+      if (roles.string(name).equals(role)) {
+        names.add(name);
+      }
+    }
+    return String.join(", ", names);
+  }
+
+  private static JsonObject doorBody(JsonObject form) throws ProblemException, JsonException {
+    JsonObject roles = new JsonObject();
+    for (String role : ROLES) {
+      for (String name : Input.list(form, role)) {
+        if (roles.has(name)) {
+          throw ProblemException.badRequest(
+              "a role of Keystone is named twice", "Go back, and name each once.");
+        }
+        roles.put(name, role);
+      }
+    }
+    return new JsonObject().put("service", Input.text(form, "service")).put("roles", roles);
+  }
 
   private static Document list(Visit visit)
       throws ProblemException, EngineException, JsonException {
@@ -182,9 +313,8 @@ final class OwnerPages {
         new Facts()
             .put("Made", Parts.time(owner.string("created")))
             .put("By", owner.string("created_by"));
-    if (owner.has("quota")) {
-      facts.put("Quota", owner.integer("quota", 0, Integer.MAX_VALUE) + " keys in each lock box");
-    }
+    long quota = visit.desk().<Integer>use(b -> b.owners().quota(name));
+    facts.put("Quota", quota + " keys in each lock box");
     Layout page = Layout.of(visit, name).under("/page/owners", "Owners and keys").add(facts.html());
     if (role != null) {
       facts.put("Your role", role);
@@ -197,7 +327,31 @@ final class OwnerPages {
               Parts.button(
                   "/page/owners/" + name + "/members/new", "Add a member or change a role")));
     }
-    return page.add(section).document();
+    page.add(section);
+    return (visit.isOperator() ? page.add(operation(visit, name)) : page).document();
+  }
+
+  /** What an operator decides about an owner. */
+  private static Html operation(Visit visit, String owner)
+      throws ProblemException, EngineException, JsonException {
+    JsonObject door = door(visit, owner);
+    boolean open = door != null && door.bool("open", false);
+    String here = "/page/owners/" + owner;
+    Html actions =
+        Parts.actions(
+            Parts.button(here + "/quota/set", "Set the quota"),
+            Parts.graveButton(
+                here + "/door/open", open ? "Change the door's roles" : "Open the door"));
+    if (open) {
+      actions.add(Html.of("li", Parts.graveButton(here + "/door/close", "Close the door")));
+    }
+    return Parts.section(
+        "Quota, and the door for OpenStack",
+        Parts.paragraph(
+            open
+                ? "The Barbican-compatible door is open: it gives secrets of this owner in clear."
+                : "The Barbican-compatible door is closed for this owner."),
+        actions);
   }
 
   private static Html boxes(Visit visit, String owner)
@@ -278,7 +432,7 @@ final class OwnerPages {
             Parts.paragraph(
                 "The Barbican-compatible door gives secrets in clear to those who have the right,"
                     + " and so is closed for every project but those that an operator has opened it"
-                    + " for."),
+                    + " for, on the page of the owner."),
             doors.search("Owner or service"),
             table.orElse("It was opened for no project."),
             doors.pages())

@@ -1,13 +1,15 @@
 package io.coffer.keyserver.page;
 
 import io.coffer.keyserver.box.ProblemException;
+import io.coffer.keyserver.box.Services;
 import io.coffer.keyserver.engine.EngineException;
 import io.coffer.keyserver.json.JsonException;
 import io.coffer.keyserver.json.JsonObject;
 import java.util.ArrayList;
+import java.util.Base64;
 import java.util.List;
 
-/** Tokens and tickets, never their secrets. */
+/** Tokens and tickets; the secret of a token once, to whom it is issued. */
 final class TokenPages {
   private TokenPages() {}
 
@@ -18,6 +20,27 @@ final class TokenPages {
 
   static final List<Deed> DEEDS =
       List.of(
+          new Deed(
+              "/page/tokens/new/token",
+              "token.issue",
+              "Issue a token",
+              "Issue it",
+              false,
+              visit -> {
+                if (visit.isOverseer()) {
+                  throw ProblemException.forbidden(
+                      "only clients and endpoints may have tokens issued",
+                      "Operators and auditors read no key, so that a token would be of no use to"
+                          + " them.");
+                }
+                return Parts.paragraph(
+                    "Whoever shows it reads keys in your name, and does nothing else. What is left"
+                        + " empty bounds nothing. It is shown once: on the next page.");
+              },
+              "The token is issued.",
+              2,
+              new Input(TokenPages::newToken, TokenPages::newTokenBody, ""),
+              TokenPages::issued),
           new Deed(
               "/page/tokens/*/revoke",
               "token.revoke",
@@ -47,6 +70,65 @@ final class TokenPages {
                           + " job that uses it loses its view within a second."),
               "The ticket and its tokens are revoked.",
               2));
+
+  private static Html newToken(Visit visit)
+      throws ProblemException, EngineException, JsonException {
+    List<Html> services = new ArrayList<>();
+    for (JsonObject service : visit.desk().use(b -> b.services().list()).objects("services")) {
+      String name = service.string("name");
+      if (!name.equals(Services.OWNERS)) {
+        services.add(Parts.tick("service-" + name, name, false));
+      }
+    }
+    return Parts.fields(
+        Parts.field(
+            "presenter",
+            "Who shows it",
+            "",
+            "As endpoint:node1. If this is empty, whoever has the token can use it.",
+            true),
+        Parts.group("Services", services),
+        Parts.field("owners", "Owners", "", "As project:hpc; with commas between.", true),
+        Parts.field("keys", "Keys", visit.text("key"), "Their ids, with commas between.", true),
+        Parts.field("minutes", "Minutes", "15", "How long it is good; 1440 at most.", false),
+        Parts.field(
+            "renewable",
+            "Renewable for hours",
+            "0",
+            "Up to what age who shows it may lengthen it; 720 at most.",
+            false));
+  }
+
+  private static JsonObject newTokenBody(JsonObject form) throws ProblemException, JsonException {
+    JsonObject body =
+        new JsonObject()
+            .put("services", Input.ticked(form, "service-"))
+            .put("owners", Input.list(form, "owners"))
+            .put("keys", Input.list(form, "keys"))
+            .put("seconds", 60 * Input.number(form, "minutes"))
+            .put("renewable_seconds", 3600 * Input.number(form, "renewable"));
+    String presenter = Input.text(form, "presenter");
+    return presenter.isEmpty() ? body : body.put("presenter", presenter);
+  }
+
+  private static Document issued(Visit visit, JsonObject answer) throws JsonException {
+    return Layout.of(visit, "The token")
+        .under("/page/tokens", "Tokens")
+        .add(
+            Parts.notice(
+                "warn",
+                "It is shown this once.",
+                Parts.paragraph(
+                    "Give it to who is to show it, in a file that nobody else may read. If it gets"
+                        + " elsewhere, revoke it.")),
+            new Facts()
+                .put("Token", Parts.code(Base64.getEncoder().encodeToString(answer.bytes("token"))))
+                .put("Its id", Parts.code(answer.string("id")))
+                .put("Ends", Parts.until(answer.string("expires"), visit.desk().now()))
+                .html(),
+            Parts.actions(Parts.button("/page/tokens", "To the tokens")))
+        .document();
+  }
 
   private static Html about(String before, Visit visit, String after) {
     return Html.of("p", before).add(Parts.code(visit.name(0))).text(after);
@@ -86,7 +168,10 @@ final class TokenPages {
                     + " Whoever shows one reads keys in somebody's name, until it ends."),
             tokens.search("Id, name, service, owner or key"),
             table.orElse("There is none."),
-            tokens.pages())
+            tokens.pages(),
+            visit.isOverseer()
+                ? Html.of("div")
+                : Parts.actions(Parts.button("/page/tokens/new/token", "Issue a token")))
         .document();
   }
 

@@ -400,6 +400,8 @@ final class Api implements Handler {
         response.header(HeaderNames.CONTENT_TYPE, "text/html; charset=utf-8");
         response.send(page.bytes());
       }
+      case Redirect redirect when redirect.page() != null ->
+          send(response, status, redirect.page(), last);
       case Redirect redirect -> {
         response.header(HeaderNames.LOCATION, redirect.address());
         response.send();

@@ -4,6 +4,7 @@ import io.coffer.keyserver.box.ProblemException;
 import io.coffer.keyserver.ca.Identity;
 import io.coffer.keyserver.engine.EngineException;
 import io.coffer.keyserver.json.JsonException;
+import io.coffer.keyserver.json.JsonObject;
 import io.coffer.keyserver.page.Deed;
 import io.coffer.keyserver.page.Document;
 import io.coffer.keyserver.page.FormSeal;
@@ -46,7 +47,7 @@ final class PageResource {
             "page.home",
             false,
             303,
-            call -> new Redirect(ROOT, null, List.of(), "")));
+            call -> new Redirect(ROOT, null, null, List.of(), "")));
     for (Map.Entry<String, String> file :
         Map.of("page.css", "text/css; charset=utf-8", "icon.svg", "image/svg+xml").entrySet()) {
       Content content = new Content(file.getValue(), Pages.file(file.getKey()));
@@ -68,7 +69,12 @@ final class PageResource {
       routes.add(new Route("GET", pattern, "page.ask", true, 200, call -> ask(deed, call)));
       routes.add(
           new Route(
-              "POST", pattern, deed.action(), true, 303, call -> carryOut(deed, action, call)));
+              "POST",
+              pattern,
+              deed.action(),
+              true,
+              deed.shows() == null ? 303 : 200,
+              call -> carryOut(deed, action, call)));
     }
   }
 
@@ -110,8 +116,10 @@ final class PageResource {
             call.http(),
             deed.input().body().of(call.body()));
     Object result = action.answer(asked);
+    Deed.Shows shows = deed.shows();
     return new Redirect(
         deed.next(path(call)),
+        shows != null && result instanceof JsonObject shown ? shows.page(visit(call), shown) : null,
         result,
         names,
         names.size() > call.names().size() ? names.getLast() : "");

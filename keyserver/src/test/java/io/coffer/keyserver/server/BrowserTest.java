@@ -113,6 +113,39 @@ class BrowserTest {
   }
 
   @Test
+  void anOwnerIssuesATokenForAKey() throws Exception {
+    browser.be(server.as("client:alice"));
+    browser.open("/page/services/cinder/owners/project:hpc/keys?q=volume+1");
+    browser.click("volume 1");
+    browser.click("Issue a token for it");
+    browser.type("Who shows it", "endpoint:node1");
+    picture("new-token");
+    browser.click("Issue it");
+    assertTrue(browser.text().contains("It is shown this once"), browser.text());
+    picture("token");
+    browser.click("To the tokens");
+    assertTrue(browser.text().contains("endpoint:node1"), browser.text());
+  }
+
+  @Test
+  void anOperatorSetsAQuotaAndOpensTheDoor() throws Exception {
+    browser.open("/page/owners/project:hpc");
+    browser.click("Set the quota");
+    browser.type("Keys", "77");
+    browser.click("Set it");
+    assertTrue(browser.text().contains("77 keys in each lock box"), browser.text());
+    browser.click("Open the door");
+    browser.type("Roles of Keystone that are user", "member");
+    picture("open-door");
+    browser.click("Open it");
+    assertTrue(browser.text().contains("The door is open"), browser.text());
+    picture("owner-operator");
+    browser.click("Close the door");
+    browser.click("Close it");
+    assertTrue(browser.text().contains("is closed for this owner"), browser.text());
+  }
+
+  @Test
   void anOperatorSeesWhichRegisterChangedAndRevokesAToken() throws Exception {
     browser.open("/page");
     picture("home-operator");

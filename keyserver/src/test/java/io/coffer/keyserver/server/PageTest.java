@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.coffer.keyserver.json.JsonException;
 import io.coffer.keyserver.json.JsonObject;
 import io.coffer.keyserver.server.TestServer.Answer;
 import io.coffer.keyserver.server.TestServer.Client;
@@ -615,6 +616,159 @@ class PageTest {
     }
 
     @Test
+    void issuesATokenAndShowsItThisOnce() throws Exception {
+      String id = key(alice, "volume 1");
+      assertTrue(page(alice, BOX + "/" + id).contains("/page/tokens/new/token?key=" + id));
+      assertTrue(
+          page(alice, "/tokens/new/token?key=" + id).contains("value=\"" + id + "\""),
+          "the key is filled in");
+      HttpResponse<String> issued =
+          fillIn(
+              alice,
+              "/tokens/new/token",
+              "presenter",
+              " endpoint:node1 ",
+              "service-cinder",
+              "on",
+              "owners",
+              "project:hpc, project:none",
+              "keys",
+              id,
+              "minutes",
+              "20",
+              "renewable",
+              "2");
+      assertEquals(200, issued.statusCode(), issued.body());
+      assertEquals("no-store", issued.headers().firstValue("Cache-Control").orElse(""));
+      Matcher token =
+          Pattern.compile("Token</dt><dd><code[^>]*>([A-Za-z0-9+/=]+)</code>")
+              .matcher(issued.body());
+      assertTrue(token.find(), issued.body());
+      JsonObject stored =
+          alice.ok("GET", "/v1/tokens", null).objects("tokens").stream()
+              .filter(each -> issued.body().contains(text(each, "id")))
+              .findFirst()
+              .orElseThrow();
+      assertEquals("endpoint:node1", stored.string("presenter"));
+      assertEquals(List.of("cinder"), stored.strings("services"));
+      assertEquals(List.of("project:hpc", "project:none"), stored.strings("owners"));
+      assertEquals(List.of(id), stored.strings("keys"));
+      isLogged("\"token.issue\"", "on the page", "client:alice");
+      String bearer = "Bearer " + token.group(1);
+      assertEquals(200, reading(server.as("endpoint:node1"), id, bearer), "it is good");
+      assertEquals(401, reading(server.as("endpoint:node2"), id, bearer), "for nobody else");
+      assertFalse(page(alice, "/tokens").contains(token.group(1)), "shown once");
+      assertFalse(auditor.get("/v1/audit?limit=10000").text().contains(token.group(1)));
+      for (String[] bad :
+          new String[][] {
+            {"minutes", "soon", "renewable", "0"},
+            {"minutes", "1441", "renewable", "0"},
+            {"minutes", "15", "renewable", "0", "keys", HOSTILE}
+          }) {
+        HttpResponse<String> refused = fillIn(alice, "/tokens/new/token", bad);
+        assertEquals(400, refused.statusCode(), refused.body());
+        assertTrue(refused.body().contains("What to do next"), refused.body());
+        assertFalse(refused.body().contains("<script"), refused.body());
+      }
+      for (Client overseer : List.of(operator, auditor)) {
+        refused(overseer, 403, "/tokens/new/token");
+        assertFalse(page(overseer, "/tokens").contains("/page/tokens/new/token"));
+      }
+    }
+
+    private static String text(JsonObject json, String name) {
+      try {
+        return json.string(name);
+      } catch (JsonException e) {
+        throw new AssertionError(e);
+      }
+    }
+
+    private int reading(Client node, String id, String bearer) throws Exception {
+      return node.http()
+          .send(
+              HttpRequest.newBuilder(URI.create(node.base() + "/v1" + BOX + "/" + id + "/wrapped"))
+                  .header("Authorization", bearer)
+                  .build(),
+              BodyHandlers.ofString())
+          .statusCode();
+    }
+
+    @Test
+    void setsQuotasAndOpensAndClosesTheDoor() throws Exception {
+      operator.ok(
+          "POST",
+          "/v1/owners",
+          "{\"name\":\"project:cloud\",\"members\":"
+              + "[{\"identity\":\"client:alice\",\"role\":\"admin\"}]}");
+      String owner = "/owners/project:cloud";
+      assertTrue(page(operator, owner).contains("10000 keys"));
+      assertEquals(303, fillIn(operator, owner + "/quota/set", "keys", "1").statusCode());
+      assertTrue(page(alice, owner).contains("1 keys in each"));
+      isLogged("\"owner.quota\"", "on the page", "operator:op");
+      String box = "/v1/services/glance/owners/project:cloud/keys";
+      assertEquals(201, alice.post(box, "{}").status());
+      assertEquals(409, alice.post(box, "{}").status());
+      assertEquals(400, fillIn(operator, owner + "/quota/set", "keys", "-1").statusCode());
+
+      String form = page(operator, owner + "/door/open");
+      assertTrue(form.contains("in clear"), form);
+      assertEquals(
+          303,
+          fillIn(
+                  operator,
+                  owner + "/door/open",
+                  "service",
+                  "glance",
+                  "admin",
+                  "admin, cloud_admin",
+                  "user",
+                  "member",
+                  "reader",
+                  "")
+              .statusCode());
+      isLogged("\"door.open\"", "on the page", "project:cloud");
+      JsonObject door =
+          operator.ok("GET", "/v1/doors", null).objects("doors").stream()
+              .filter(each -> "project:cloud".equals(text(each, "owner")))
+              .findFirst()
+              .orElseThrow();
+      assertTrue(door.bool("open", false));
+      assertEquals("glance", door.string("service"));
+      assertEquals(Set.of("admin", "cloud_admin", "member"), door.object("roles").names());
+      assertEquals("user", door.object("roles").string("member"));
+      assertTrue(
+          page(operator, owner + "/door/open").contains("value=\"admin, cloud_admin\""),
+          "what is so now is filled in");
+      assertEquals(
+          409,
+          fillIn(operator, owner + "/door/open", "service", "cinder", "admin", "admin")
+              .statusCode(),
+          "its secrets lie under the other service");
+      assertEquals(
+          400,
+          fillIn(
+                  operator,
+                  owner + "/door/open",
+                  "service",
+                  "glance",
+                  "admin",
+                  "member",
+                  "user",
+                  "member")
+              .statusCode());
+      assertEquals(303, carryOut(operator, owner + "/door/close").statusCode());
+      assertFalse(page(operator, owner).contains("/door/close"));
+      assertTrue(page(operator, "/doors").contains("closed"));
+      for (Client other : List.of(alice, auditor)) {
+        assertFalse(page(other, owner).contains("/quota/set"));
+        for (String deed : List.of("/quota/set", "/door/open", "/door/close")) {
+          refused(other, 403, owner + deed);
+        }
+      }
+    }
+
+    @Test
     void isShownAndObeyedOnlyToWhomTheInterfaceObeys() throws Exception {
       for (String path :
           List.of("/services/new/service", "/owners/new/owner", "/endpoints/new/endpoint")) {
@@ -653,8 +807,14 @@ class PageTest {
       pages.add(page(alice, key + "/acl/new"));
       pages.add(page(alice, key + "/offer/new"));
       pages.add(page(alice, "/owners/project:hpc/members/new"));
+      pages.add(page(alice, "/tokens/new/token"));
       for (String path :
-          List.of("/services/new/service", "/owners/new/owner", "/endpoints/new/endpoint")) {
+          List.of(
+              "/services/new/service",
+              "/owners/new/owner",
+              "/endpoints/new/endpoint",
+              "/owners/project:hpc/quota/set",
+              "/owners/project:hpc/door/open")) {
         pages.add(page(operator, path));
       }
       for (String page : pages) {
