@@ -67,11 +67,10 @@ final class Events {
     return changed;
   }
 
-  /** Waits for the next change, for so long at most. */
-  synchronized void await(long millis) throws InterruptedException {
-    long before = number;
+  /** Waits for a change after a position, which may have come already; for so long at most. */
+  synchronized void await(String position, long millis) throws InterruptedException {
     long end = System.nanoTime() + millis * 1_000_000;
-    while (number == before) {
+    while (position().equals(position)) {
       long left = (end - System.nanoTime()) / 1_000_000;
       if (left <= 0) {
         return;

@@ -66,7 +66,7 @@ final class WatchResource {
         return new JsonObject().put("position", position).put("changed", names);
       }
       try {
-        events.await(TrustedAuthority.RELOAD_MILLIS);
+        events.await(position, TrustedAuthority.RELOAD_MILLIS);
       } catch (InterruptedException e) {
         stopping = true;
       }

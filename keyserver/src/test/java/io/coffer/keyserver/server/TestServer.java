@@ -45,9 +45,10 @@ final class TestServer implements AutoCloseable {
   static final Limits LIMITS =
       new Limits(
           64 << 10,
-          Duration.ofSeconds(1),
-          Duration.ofSeconds(20),
-          Duration.ofSeconds(20),
+          // A busy machine may take its time between the head of a request and its body.
+          Duration.ofSeconds(15),
+          Duration.ofSeconds(60),
+          Duration.ofSeconds(60),
           200,
           5000,
           Duration.ofSeconds(5));
@@ -92,7 +93,7 @@ final class TestServer implements AutoCloseable {
     Answer send(String method, String path, @Nullable String json)
         throws IOException, InterruptedException {
       HttpRequest.Builder request =
-          HttpRequest.newBuilder(URI.create(base + path)).timeout(Duration.ofSeconds(20));
+          HttpRequest.newBuilder(URI.create(base + path)).timeout(Duration.ofSeconds(60));
       request.method(
           method, json == null ? BodyPublishers.noBody() : BodyPublishers.ofString(json));
       if (json != null) {
@@ -298,7 +299,7 @@ final class TestServer implements AutoCloseable {
         HttpClient.newBuilder()
             .sslContext(context)
             .version(HttpClient.Version.HTTP_1_1)
-            .connectTimeout(Duration.ofSeconds(10))
+            .connectTimeout(Duration.ofSeconds(60))
             .build();
     return new Client(http, "https://127.0.0.1:" + port(), identity);
   }
