@@ -435,7 +435,7 @@ final class PolicyEncryption implements Encryption {
     boolean done = false;
     try {
       withAttributes(file, context, mode);
-      EmptyDirectories.renameNew(at, temporary, name);
+      giveName(at, temporary, name);
       done = true;
       return file;
     } finally {
@@ -447,6 +447,28 @@ final class PolicyEncryption implements Encryption {
           // Left under its temporary name, which nobody sees.
         }
       }
+    }
+  }
+
+  /**
+   * By a link, which replaces nothing: a store that lacks O_TMPFILE mostly lacks RENAME_NOREPLACE,
+   * too, and renaming replaces what another node has made in that instant.
+   */
+  private static void giveName(StoreDirectory at, byte[] temporary, byte[] name)
+      throws ErrnoException {
+    try {
+      at.link(temporary, at, name);
+    } catch (ErrnoException e) {
+      if (e.errno() != Errno.EPERM && e.errno() != Errno.EOPNOTSUPP && e.errno() != Errno.ENOSYS) {
+        throw e;
+      }
+      EmptyDirectories.renameNew(at, temporary, name); // a store without hard links
+      return;
+    }
+    try {
+      at.unlink(temporary);
+    } catch (ErrnoException e) {
+      // Left under its temporary name, which nobody sees.
     }
   }
 

@@ -74,6 +74,8 @@ final class MemoryStore implements Store {
   private final List<Long> locks = new ArrayList<>();
   private final List<NameChange> nameChanges = new ArrayList<>();
   private long filesystemType;
+  private boolean lacksFlags;
+  private @Nullable Runnable beforeNaming;
 
   /**
    * A name that was taken away from what it named.
@@ -96,6 +98,24 @@ final class MemoryStore implements Store {
   /** What statfs(2) tells. */
   void setFilesystemType(long type) {
     filesystemType = type;
+  }
+
+  /** From now on without O_TMPFILE and without the flags of renameat2(2), as with ceph-fuse. */
+  void lackFlags() {
+    lacksFlags = true;
+  }
+
+  /** What another node does just before the next link or renaming. */
+  void beforeNextNaming(Runnable other) {
+    beforeNaming = other;
+  }
+
+  private void beforeNaming() {
+    Runnable other = beforeNaming;
+    beforeNaming = null;
+    if (other != null) {
+      other.run();
+    }
   }
 
   /** All since this was last asked for. */
@@ -385,7 +405,10 @@ final class MemoryStore implements Store {
     }
 
     @Override
-    public StoreFile openTemporary(int flags, int mode) {
+    public StoreFile openTemporary(int flags, int mode) throws ErrnoException {
+      if (lacksFlags) {
+        throw new ErrnoException(Errno.EOPNOTSUPP);
+      }
       change();
       Node made = new Node(nextInode++, FileStatus.TYPE_REGULAR | mode);
       made.links = 0;
@@ -419,6 +442,7 @@ final class MemoryStore implements Store {
     @Override
     public void link(byte[] name, StoreDirectory newDirectory, byte[] newName)
         throws ErrnoException {
+      beforeNaming();
       Node found = get(name);
       ((Directory) newDirectory).add(newName, found);
       found.links++;
@@ -452,6 +476,10 @@ final class MemoryStore implements Store {
     @Override
     public void rename(byte[] name, StoreDirectory newDirectory, byte[] newName, int flags)
         throws ErrnoException {
+      if (lacksFlags && flags != 0) {
+        throw new ErrnoException(Errno.EINVAL);
+      }
+      beforeNaming();
       Node moved = get(name);
       Directory to = (Directory) newDirectory;
       Node there = to.node.entries.get(text(newName));
