@@ -55,7 +55,8 @@ class AnotherMachineTest {
       rm keys/server.pem keys/server.key
       coffer ca issue --host second.example --host 10.9.8.7 --passphrase-file medium/passphrase \\
         --out keys keys/ca server:server
-      coffer keyserver run --passphrase-file medium/passphrase keys > said 2>&1 &
+      (exec "$JAVA" --enable-native-access=ALL-UNNAMED -cp "$CLASSES" io.coffer.cli.Main \\
+        keyserver run --passphrase-file medium/passphrase keys) > said 2>&1 &
       server=$!
       for i in $(seq 600); do grep -q 'is open' said && break; sleep 0.1; done
       coffer keyserver status keys
@@ -175,6 +176,10 @@ class AnotherMachineTest {
                 "--uts",
                 "--propagation",
                 "private",
+                "--pid",
+                "--fork",
+                "--mount-proc",
+                "--kill-child", // no server outlives the recipe, however that ends
                 "bash",
                 "-euc",
                 RECIPE)
