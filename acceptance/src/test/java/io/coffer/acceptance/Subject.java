@@ -25,6 +25,10 @@ enum Subject {
   COFFER,
   /** The same, mounted for many nodes (--shared). */
   SHARED,
+  /**
+   * The same with requests over io_uring (--io-uring), which the administrator has to switch on.
+   */
+  IO_URING,
   /** Coffer's volume with policies, everything in it encrypted (--test-dummy-encryption). */
   FSCRYPT;
 
@@ -102,6 +106,8 @@ enum Subject {
     }
     if (this == SHARED) {
       options.add("--shared");
+    } else if (this == IO_URING) {
+      options.add("--io-uring");
     }
     Mounted mounted = volume.mount(program, options.toArray(String[]::new));
     return new Shown(area, volume.view(), volume, mounted);

@@ -1,5 +1,6 @@
 package io.coffer.bench;
 
+import io.coffer.fuse.FuseMount;
 import java.io.File;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -39,6 +40,7 @@ final class PeerCatalog {
         "coffer-xchacha", "gocryptfs format, XChaCha20-Poly1305", "xchacha20-poly1305");
     catalog.addCofferFscrypt();
     catalog.addCofferShared();
+    catalog.addCofferIoUring();
     catalog.addGocryptfs("gocryptfs", "AES-256-GCM", "", "");
     catalog.addGocryptfs("gocryptfs-aessiv", "AES-512-SIV", "-aessiv", "");
     catalog.addGocryptfs("gocryptfs-xchacha", "XChaCha20-Poly1305", "-xchacha", "");
@@ -160,6 +162,18 @@ final class PeerCatalog {
         "");
   }
 
+  /** Only where the administrator has switched it on: else it would be the plain one again. */
+  private void addCofferIoUring() {
+    String obstacle = FuseMount.obstacleToIoUring();
+    addCoffer(
+        "coffer-io-uring",
+        "gocryptfs format, AES-256-GCM, with --io-uring",
+        "\"$COFFER\" init --password-file \"$PASSWORD_FILE\" \"$STORE\"",
+        "--io-uring",
+        "",
+        obstacle);
+  }
+
   /** Everything is done in a directory with a policy, as with the kernel's fscrypt. */
   private void addCofferFscrypt() {
     addCoffer(
@@ -179,6 +193,16 @@ final class PeerCatalog {
 
   private void addCoffer(
       String name, String description, String init, String option, String below) {
+    addCoffer(name, description, init, option, below, null);
+  }
+
+  private void addCoffer(
+      String name,
+      String description,
+      String init,
+      String option,
+      String below,
+      @Nullable String obstacle) {
     peers.add(
         new Peer(
             name,
@@ -193,7 +217,9 @@ final class PeerCatalog {
             "\"$COFFER\" unmount \"$MNT\"",
             below,
             coffer == null ? List.of() : List.of(coffer.toString(), "--version"),
-            coffer == null ? "Coffer's launcher is not on the PATH; name it by --coffer" : null));
+            coffer == null
+                ? "Coffer's launcher is not on the PATH; name it by --coffer"
+                : obstacle));
   }
 
   private void addGocryptfs(String name, String description, String option, String mountOption) {

@@ -84,12 +84,12 @@ public class DispatcherBenchmark {
   }
 
   private long answered;
-  private final RequestBuffers buffers = new RequestBuffers(Arena.ofAuto(), PAYLOAD_BYTES);
-  private final Dispatcher dispatcher =
-      new Dispatcher(
-          new Immediate(),
-          (head, headBytes, payload, payloadBytes) -> answered += headBytes,
-          id -> {});
+  private final DeviceExchange buffers =
+      new DeviceExchange(
+          Arena.ofAuto(),
+          PAYLOAD_BYTES,
+          (head, headBytes, payload, payloadBytes) -> answered += headBytes);
+  private final Dispatcher dispatcher = new Dispatcher(new Immediate(), id -> {});
 
   private long request(int opcode, int bodyBytes, int payloadBytes) {
     MemorySegment in = buffers.request;

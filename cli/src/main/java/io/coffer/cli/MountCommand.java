@@ -3,6 +3,7 @@ package io.coffer.cli;
 import io.coffer.cli.ViewSpec.Switch;
 import io.coffer.crypto.SecretBytes;
 import io.coffer.format.gocryptfs.FeatureFlag;
+import io.coffer.fuse.FuseMount;
 import io.coffer.keys.FscryptVolume;
 import io.coffer.keys.FscryptVolume.OpenKey;
 import io.coffer.keys.GocryptfsVolume;
@@ -40,8 +41,8 @@ import picocli.CommandLine.Parameters;
     footer = {
       "",
       "Options of -o, for /etc/fstab: ro rw suid nosuid dev nodev exec noexec allow_other nonempty",
-      "  acl reverse shared shared=auto exclusive direct_io one_file_system idle=TIME config=FILE"
-          + " fsname=NAME",
+      "  acl reverse shared shared=auto exclusive direct_io io_uring one_file_system idle=TIME",
+      "  config=FILE fsname=NAME",
       "  password_file=FILE password_command=COMMAND force_owner=UID:GID control_socket=PATH",
       "  context=... (SELinux); those of mount itself (noauto, nofail, user, x-...) are left to"
           + " it.",
@@ -136,6 +137,14 @@ final class MountCommand extends BaseCommand {
   private boolean directIo;
 
   @Option(
+      names = "--io-uring",
+      description =
+          "Get the kernel's requests over io_uring: for several programs at once that read small"
+              + " pieces, or that are bound to processors; streams lose. Needs Linux 6.14 and, as"
+              + " root, once: echo Y > /sys/module/fuse/parameters/enable_uring")
+  private boolean ioUring;
+
+  @Option(
       names = "--test-dummy-encryption",
       description =
           "Only for volumes of the format fscrypt, to test programs: encrypt everything, with a key"
@@ -210,6 +219,7 @@ final class MountCommand extends BaseCommand {
     GocryptfsVolume volume = make ? null : Volumes.open(directory, config, reverse);
     MountPoint.require(directory, mountPoint, mayHoldFiles);
     checkReadOnlyStore();
+    checkIoUring();
     if (foreground) {
       return serve(volume);
     }
@@ -288,6 +298,7 @@ final class MountCommand extends BaseCommand {
     FscryptVolume volume = around == null ? FscryptVolume.open(directory) : around.keys();
     MountPoint.require(directory, mountPoint, mayHoldFiles);
     checkReadOnlyStore();
+    checkIoUring();
     set(Switch.POLICIES, true);
     set(Switch.TEST_DUMMY_ENCRYPTION, testDummyEncryption);
     ViewSpec spec = spec(List.of(), 0);
@@ -392,6 +403,7 @@ final class MountCommand extends BaseCommand {
     set(Switch.SHARED, shared.equals("always"));
     set(Switch.EXCLUSIVE, exclusive);
     set(Switch.DIRECT_IO, directIo);
+    set(Switch.IO_URING, ioUring);
     set(Switch.ONE_FILESYSTEM, oneFilesystem);
     Path real = directory.toRealPath();
     List<String> patterns = new ArrayList<>(excluded);
@@ -420,6 +432,15 @@ final class MountCommand extends BaseCommand {
   private void set(Switch one, boolean on) {
     if (on) {
       switches.add(one);
+    }
+  }
+
+  /** It is only a matter of speed: a mount of the same fstab on an older node works without. */
+  private void checkIoUring() {
+    String obstacle = ioUring ? FuseMount.obstacleToIoUring() : null;
+    if (obstacle != null) {
+      ui.err().println("coffer: mounting without io_uring: " + obstacle);
+      ioUring = false;
     }
   }
 
@@ -459,6 +480,7 @@ final class MountCommand extends BaseCommand {
               shared = item.value() == null ? "always" : item.value();
           case "exclusive" -> exclusive = true;
           case "direct_io" -> directIo = true;
+          case "io_uring" -> ioUring = true;
           case "one_file_system" -> oneFilesystem = true;
           case "idle" -> idle = duration(item);
           case "config" -> config = Path.of(value(item));

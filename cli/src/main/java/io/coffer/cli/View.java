@@ -274,6 +274,7 @@ public final class View {
         alone,
         alone,
         !spec.has(Switch.SERIALIZE_READS),
+        spec.has(Switch.IO_URING),
         owner(spec),
         spec.idle(),
         spec.controlSocket());

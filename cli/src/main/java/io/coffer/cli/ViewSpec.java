@@ -76,6 +76,8 @@ public record ViewSpec(
     KERNEL_CACHE,
     /** The kernel sends the reads of a file one after the other. */
     SERIALIZE_READS,
+    /** Requests come over io_uring where kernel and administrator allow it. */
+    IO_URING,
     /** Names that become too long are refused instead of hashed. */
     NO_LONG_NAMES,
     /** A reverse view leaves other filesystems out. */

@@ -8,7 +8,6 @@ import io.coffer.posix.Errno;
 import io.coffer.posix.ErrnoException;
 import io.coffer.posix.Timestamp;
 import io.coffer.posix.Words;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
@@ -45,18 +44,16 @@ final class Dispatcher {
   private static final int LK_FLOCK = 1;
   private static final int F_UNLCK = 2;
   private static final long LONGEST_COPY_BYTES = 1L << 30;
+  private static final ValueLayout.OfLong UNALIGNED_LONG = ValueLayout.JAVA_LONG_UNALIGNED;
 
   private final Filesystem filesystem;
-  private final ReplyChannel channel;
   private final KernelCache kernelCache;
-  private final LockWaits lockWaits;
+  private final LockWaits lockWaits = new LockWaits();
   private volatile boolean extendedSetXattr;
 
-  Dispatcher(Filesystem filesystem, ReplyChannel channel, KernelCache kernelCache) {
+  Dispatcher(Filesystem filesystem, KernelCache kernelCache) {
     this.filesystem = filesystem;
-    this.channel = channel;
     this.kernelCache = kernelCache;
-    this.lockWaits = new LockWaits(channel);
   }
 
   /** INIT agreed on FUSE_SETXATTR_EXT: SETXATTR has 8 more bytes before the name. */
@@ -69,10 +66,10 @@ final class Dispatcher {
     lockWaits.close();
   }
 
-  /** Handles the request of {@code length} bytes in {@code buffers.request}. */
-  void dispatch(RequestBuffers buffers, int length) {
-    buffers.load();
-    Words in = buffers.in;
+  /** Handles the request of {@code length} bytes. */
+  void dispatch(Exchange exchange, int length) {
+    exchange.load();
+    Words in = exchange.in;
     if (length < HEADER_BYTES || in.u32(0) != length) {
       LOG.log(System.Logger.Level.WARNING, "dropped a malformed request of {0} bytes", length);
       return;
@@ -80,29 +77,33 @@ final class Dispatcher {
     int opcode = in.u32(4);
     long unique = in.u64(8);
     long id = in.u64(16);
-    buffers.caller.set(unique, in.u32(24), in.u32(28), in.u32(32));
-    Request request = new Request(buffers, length, unique);
+    exchange.caller.set(unique, in.u32(24), in.u32(28), in.u32(32));
+    Request request = new Request(exchange, length, unique);
     try {
       handle(request, opcode, id);
     } catch (ErrnoException e) {
       request.error(e.errno());
     } catch (Throwable e) {
-      // Neither message nor whole stack: they could hold names.
-      StackTraceElement[] stack = e.getStackTrace();
-      LOG.log(
-          System.Logger.Level.ERROR,
-          "operation {0} on inode {1} failed unexpectedly: {2} at {3}",
-          opcode,
-          id,
-          e.getClass().getName(),
-          stack.length == 0 ? "an unknown place" : stack[0]);
-      LOG.log(System.Logger.Level.DEBUG, "the failure", e);
-      request.error(Errno.EIO);
+      request.error(-unexpected(e, "operation " + opcode + " on inode " + id));
     }
   }
 
+  /** Logs what no handler should throw. Returns the answer's error. */
+  static int unexpected(Throwable e, String what) {
+    // Neither message nor whole stack: they could hold names.
+    StackTraceElement[] stack = e.getStackTrace();
+    LOG.log(
+        System.Logger.Level.ERROR,
+        "{0} failed unexpectedly: {1} at {2}",
+        what,
+        e.getClass().getName(),
+        stack.length == 0 ? "an unknown place" : stack[0]);
+    LOG.log(System.Logger.Level.DEBUG, "the failure", e);
+    return -Errno.EIO;
+  }
+
   private void handle(Request r, int opcode, long id) throws ErrnoException {
-    Caller caller = r.buffers.caller;
+    Caller caller = r.exchange.caller;
     switch (opcode) {
       case Opcode.LOOKUP -> r.entry(filesystem.lookup(caller, id, r.name()));
       case Opcode.FORGET -> {
@@ -188,13 +189,13 @@ final class Dispatcher {
       case Opcode.READ -> {
         r.need(40);
         int size = r.size(16);
-        int count = filesystem.read(caller, id, r.u64(0), r.u64(8), r.buffers.payload, 0, size);
+        int count = filesystem.read(caller, id, r.u64(0), r.u64(8), r.exchange.payload(), 0, size);
         r.sendPayload(count);
       }
       case Opcode.WRITE -> {
         r.need(40);
         int size = r.u32(16);
-        if (size < 0 || size > r.length - RequestBuffers.WRITE_HEAD_BYTES) {
+        if (size < 0 || size > r.length - DeviceExchange.WRITE_HEAD_BYTES) {
           throw new ErrnoException(Errno.EINVAL);
         }
         int count =
@@ -203,8 +204,8 @@ final class Dispatcher {
                 id,
                 r.u64(0),
                 r.u64(8),
-                r.buffers.request,
-                RequestBuffers.WRITE_HEAD_BYTES,
+                r.exchange.data(),
+                r.exchange.dataAt(),
                 size,
                 (r.u32(20) & WRITE_CACHE) != 0,
                 (r.u32(20) & WRITE_KILL_SUIDGID) != 0);
@@ -265,7 +266,7 @@ final class Dispatcher {
       case Opcode.READDIR, Opcode.READDIRPLUS -> {
         r.need(40);
         boolean plus = opcode == Opcode.READDIRPLUS;
-        var sink = new DirectoryReply(r.buffers.payload, r.out(), r.size(16), plus);
+        var sink = new DirectoryReply(r.exchange.payload(), r.out(), r.size(16), plus);
         try {
           filesystem.list(caller, id, r.u64(0), r.u64(8), plus, sink);
         } catch (ErrnoException e) {
@@ -306,7 +307,13 @@ final class Dispatcher {
           // The next request must not wait behind somebody else's lock.
           Caller waiting = new Caller();
           waiting.set(r.unique, caller.uid(), caller.gid(), caller.pid());
-          lockWaits.start(r.unique, () -> setLock(wanted, waiting));
+          r.exchange.later(
+              "fuse-lock-" + r.unique,
+              r.unique,
+              out -> {
+                lockWaits.await(waiting.unique(), () -> setLock(wanted, waiting));
+                return 0;
+              });
         }
       }
       case Opcode.INTERRUPT -> {
@@ -350,49 +357,32 @@ final class Dispatcher {
   }
 
   /**
-   * Seeks when the kernel has sent what it held back. In a thread of its own: the writes are
-   * requests, and the reader threads have to be free for them.
+   * Seeks when the kernel has sent what it held back. Later: the writes are requests, and there
+   * have to be threads for them.
    */
-  private void seekLater(Request r, long id) throws ErrnoException {
-    long unique = r.unique;
+  private void seekLater(Request r, long id) {
     long handle = r.u64(0);
     long offset = r.u64(8);
     int whence = r.u32(16);
-    Caller caller = r.buffers.caller.copy();
-    Thread.ofPlatform()
-        .daemon()
-        .name("fuse-seek-" + unique)
-        .start(() -> {
-          try (Arena arena = Arena.ofConfined()) {
-            MemorySegment head = arena.allocate(Reply.HEADER_BYTES + 8, 8);
-            int length = Reply.HEADER_BYTES;
-            int errno = 0;
-            try {
-              kernelCache.drop(id);
-              long found = filesystem.seek(caller, id, handle, offset, whence);
-              head.set(ValueLayout.JAVA_LONG, Reply.HEADER_BYTES, found);
-              length += 8;
-            } catch (ErrnoException e) {
-              errno = e.errno();
-            } catch (RuntimeException e) {
-              LOG.log(System.Logger.Level.ERROR, "a seek failed: {0}", e.getClass().getName());
-              errno = Errno.EIO;
-            }
-            Reply.putHeader(head, length, -errno, unique);
-            channel.send(head, length, head, 0);
-          }
+    Caller caller = r.exchange.caller.copy();
+    r.exchange.later(
+        "fuse-seek-" + r.unique,
+        r.unique,
+        out -> {
+          kernelCache.drop(id);
+          out.put64(Reply.HEADER_BYTES, filesystem.seek(caller, id, handle, offset, whence));
+          return 8;
         });
   }
 
   private void batchForget(Request r) throws ErrnoException {
     r.need(8);
     long count = Math.min(Integer.toUnsignedLong(r.u32(0)), (r.length - HEADER_BYTES - 8) / 16);
-    for (long i = 0; i < count; i++) {
-      // There may be more than the words at hand.
-      long at = HEADER_BYTES + 8 + i * 16;
-      filesystem.forget(
-          r.buffers.request.get(ValueLayout.JAVA_LONG, at),
-          r.buffers.request.get(ValueLayout.JAVA_LONG, at + 8));
+    // There may be more than the words at hand.
+    r.skip(8);
+    MemorySegment pairs = MemorySegment.ofArray(r.rest());
+    for (long at = 0; at < count * 16; at += 16) {
+      filesystem.forget(pairs.get(UNALIGNED_LONG, at), pairs.get(UNALIGNED_LONG, at + 8));
     }
   }
 
@@ -436,7 +426,7 @@ final class Dispatcher {
   private void testLock(Request r, long id) throws ErrnoException {
     LockRequest wanted = r.lockRequest(id);
     Lock found =
-        filesystem.testLock(r.buffers.caller, id, wanted.handle, wanted.owner, wanted.lock);
+        filesystem.testLock(r.exchange.caller, id, wanted.handle, wanted.owner, wanted.lock);
     Words b = r.out();
     b.put64(16, found == null ? wanted.lock.start() : found.start());
     b.put64(24, found == null ? wanted.lock.end() : found.end());
@@ -446,22 +436,22 @@ final class Dispatcher {
   }
 
   /** One request: reads its body, which begins behind the header, and sends its answer. */
-  private final class Request {
-    private final RequestBuffers buffers;
+  private static final class Request {
+    private final Exchange exchange;
     private final int length;
     private final long unique;
     private int position = HEADER_BYTES;
     private byte @Nullable [] rest;
     private int restAt;
 
-    Request(RequestBuffers buffers, int length, long unique) {
-      this.buffers = buffers;
+    Request(Exchange exchange, int length, long unique) {
+      this.exchange = exchange;
       this.length = length;
       this.unique = unique;
     }
 
     Words out() {
-      return buffers.out;
+      return exchange.out;
     }
 
     /** The body has at least so many bytes. */
@@ -476,16 +466,16 @@ final class Dispatcher {
     }
 
     int u32(int offset) {
-      return buffers.in.u32(HEADER_BYTES + offset);
+      return exchange.in.u32(HEADER_BYTES + offset);
     }
 
     long u64(int offset) {
-      return buffers.in.u64(HEADER_BYTES + offset);
+      return exchange.in.u64(HEADER_BYTES + offset);
     }
 
     /** A size of a payload that is asked for, bounded by what fits. */
     int size(int offset) {
-      return (int) Math.min(Integer.toUnsignedLong(u32(offset)), buffers.payload.byteSize());
+      return (int) Math.min(Integer.toUnsignedLong(u32(offset)), exchange.payload().byteSize());
     }
 
     /** The next string, ended by NUL. */
@@ -506,9 +496,8 @@ final class Dispatcher {
     /** What is left of the body, fetched at once. */
     private byte[] rest() {
       if (rest == null) {
-        restAt = Math.min(position, length);
-        rest = new byte[length - restAt];
-        MemorySegment.copy(buffers.request, ValueLayout.JAVA_BYTE, restAt, rest, 0, rest.length);
+        restAt = position;
+        rest = exchange.rest(position, length);
       }
       return rest;
     }
@@ -530,11 +519,11 @@ final class Dispatcher {
     }
 
     byte[] bytes(int count) throws ErrnoException {
-      if (count < 0 || count > length - position) {
-        throw new ErrnoException(Errno.EINVAL);
-      }
       byte[] all = rest();
       int start = position - restAt;
+      if (count < 0 || count > all.length - start) {
+        throw new ErrnoException(Errno.EINVAL);
+      }
       byte[] result = Arrays.copyOfRange(all, start, start + count);
       position += count;
       return result;
@@ -571,15 +560,14 @@ final class Dispatcher {
     /** The first {@code head} bytes, a multiple of 8, are in {@link #out}. */
     private void send(int error, int head, int payload) {
       Reply.putHeader(out(), head + payload, error, unique);
-      out().copyTo(buffers.head, 0, head);
-      channel.send(buffers.head, head, buffers.payload, payload);
+      exchange.send(head, payload);
     }
 
     void payload(byte[] value) throws ErrnoException {
-      if (value.length > buffers.payload.byteSize()) {
+      if (value.length > exchange.payload().byteSize()) {
         throw new ErrnoException(Errno.E2BIG);
       }
-      MemorySegment.copy(value, 0, buffers.payload, ValueLayout.JAVA_BYTE, 0, value.length);
+      MemorySegment.copy(value, 0, exchange.payload(), ValueLayout.JAVA_BYTE, 0, value.length);
       sendPayload(value.length);
     }
 

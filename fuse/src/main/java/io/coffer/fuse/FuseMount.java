@@ -1,5 +1,6 @@
 package io.coffer.fuse;
 
+import io.coffer.posix.CommandRing;
 import io.coffer.posix.Credentials;
 import io.coffer.posix.Errno;
 import io.coffer.posix.ErrnoException;
@@ -15,6 +16,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A mounted FUSE filesystem: by mount(2) where this process is root, by the set-user-id helper
@@ -23,6 +25,7 @@ import java.util.Map;
 public final class FuseMount {
   private static final System.Logger LOG = System.getLogger("io.coffer.fuse");
   private static final String DEVICE = "/dev/fuse";
+  private static final Path IO_URING_SWITCH = Path.of("/sys/module/fuse/parameters/enable_uring");
 
   private final MountRequest request;
   private final Session session;
@@ -55,6 +58,30 @@ public final class FuseMount {
 
   public Session session() {
     return session;
+  }
+
+  /**
+   * Why {@link SessionOptions#ioUring} would have no effect here, with what to do about it; null if
+   * nothing is in the way.
+   */
+  public static @Nullable String obstacleToIoUring() {
+    try {
+      if (!Files.readString(IO_URING_SWITCH).startsWith("Y")) {
+        return "the administrator has not switched it on; as root: echo Y > " + IO_URING_SWITCH;
+      }
+    } catch (IOException e) {
+      return "this kernel has no FUSE over io_uring (Linux 6.14 and later, with"
+          + " CONFIG_FUSE_IO_URING)";
+    }
+    try {
+      new CommandRing(-1).close();
+      return null;
+    } catch (ErrnoException e) {
+      return "this process may use no io_uring ("
+          + e.getMessage()
+          + "); see sysctl"
+          + " kernel.io_uring_disabled, or the filter of the container";
+    }
   }
 
   private static int connect(MountRequest request) throws MountException {

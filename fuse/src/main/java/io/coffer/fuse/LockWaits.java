@@ -2,11 +2,9 @@ package io.coffer.fuse;
 
 import io.coffer.posix.Errno;
 import io.coffer.posix.ErrnoException;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * Requests that wait for somebody else's lock, each in a thread of its own that asks again and
@@ -14,7 +12,6 @@ import java.util.concurrent.ConcurrentHashMap;
  * interruption ends. The pause between two attempts grows from 1 to 25 ms.
  */
 final class LockWaits {
-  private static final System.Logger LOG = System.getLogger("io.coffer.fuse");
   private static final int LONGEST_PAUSE_MILLIS = 25;
 
   /** Interruptions that may have overtaken their request. */
@@ -24,8 +21,7 @@ final class LockWaits {
     boolean succeeds() throws ErrnoException;
   }
 
-  private final ReplyChannel channel;
-  private final Map<Long, Thread> waiting = new ConcurrentHashMap<>();
+  private final Map<Long, Thread> waiting = new HashMap<>();
   private final Map<Long, Boolean> early =
       new LinkedHashMap<>() {
         private static final long serialVersionUID = 1L;
@@ -35,85 +31,49 @@ final class LockWaits {
           return size() > REMEMBERED;
         }
       };
-  private volatile boolean closed;
+  private boolean closed;
 
-  LockWaits(ReplyChannel channel) {
-    this.channel = channel;
-  }
-
-  /** Tries until it succeeds or the request is interrupted, and sends the answer. */
-  void start(long unique, Attempt attempt) {
-    Thread thread =
-        Thread.ofPlatform()
-            .daemon()
-            .name("fuse-lock-" + unique)
-            .unstarted(() -> run(unique, attempt));
-    waiting.put(unique, thread);
-    synchronized (early) {
-      if (early.remove(unique) != null) {
-        thread.interrupt();
+  /**
+   * Tries until it succeeds, in the calling thread.
+   *
+   * @throws ErrnoException EINTR if the request was interrupted, or why the attempt failed
+   */
+  void await(long unique, Attempt attempt) throws ErrnoException {
+    synchronized (this) {
+      if (closed || early.remove(unique) != null) {
+        throw new ErrnoException(Errno.EINTR);
+      }
+      waiting.put(unique, Thread.currentThread());
+    }
+    try {
+      int pause = 1;
+      do {
+        Thread.sleep(pause);
+        pause = Math.min(LONGEST_PAUSE_MILLIS, pause * 2);
+      } while (!attempt.succeeds());
+    } catch (InterruptedException e) {
+      throw new ErrnoException(Errno.EINTR);
+    } finally {
+      synchronized (this) {
+        waiting.remove(unique);
+        // One that came too late must not disturb what the thread does next.
+        Thread.interrupted();
       }
     }
-    thread.start();
   }
 
   /** The kernel wants the request to end. */
-  void interrupt(long unique) {
+  synchronized void interrupt(long unique) {
     Thread thread = waiting.get(unique);
-    if (thread != null) {
-      thread.interrupt();
-      return;
-    }
-    synchronized (early) {
+    if (thread == null) {
       early.put(unique, true);
-    }
-    // It may have begun to wait between the two looks.
-    thread = waiting.get(unique);
-    if (thread != null) {
+    } else {
       thread.interrupt();
     }
   }
 
-  void close() {
+  synchronized void close() {
     closed = true;
     waiting.values().forEach(Thread::interrupt);
-  }
-
-  private void run(long unique, Attempt attempt) {
-    int errno;
-    try {
-      errno = waitFor(attempt);
-    } catch (ErrnoException e) {
-      errno = e.errno();
-    } catch (RuntimeException | Error e) {
-      LOG.log(
-          System.Logger.Level.ERROR,
-          "waiting for a lock failed unexpectedly: {0}",
-          e.getClass().getName());
-      LOG.log(System.Logger.Level.DEBUG, "the failure", e);
-      errno = Errno.EIO;
-    }
-    waiting.remove(unique);
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment head = arena.allocate(Reply.HEADER_BYTES, 8);
-      Reply.putHeader(head, Reply.HEADER_BYTES, -errno, unique);
-      channel.send(head, Reply.HEADER_BYTES, head, 0);
-    }
-  }
-
-  private int waitFor(Attempt attempt) throws ErrnoException {
-    int pause = 1;
-    while (!closed) {
-      try {
-        Thread.sleep(pause);
-      } catch (InterruptedException e) {
-        return Errno.EINTR;
-      }
-      if (attempt.succeeds()) {
-        return 0;
-      }
-      pause = Math.min(LONGEST_PAUSE_MILLIS, pause * 2);
-    }
-    return Errno.EINTR;
   }
 }

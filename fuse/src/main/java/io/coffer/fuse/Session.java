@@ -12,10 +12,14 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A connection with the kernel: agrees on the protocol, then has threads read requests from
  * /dev/fuse, each of which handles what it read and answers itself; {@link Readers} tells how many.
+ * Over io_uring, {@link RingReaders} get nearly all requests, and one thread is left to read the
+ * device: forgetting and interrupting still come there.
  *
  * <p>Ends when the filesystem is unmounted or the connection is aborted.
  */
@@ -51,6 +55,9 @@ public final class Session {
   private static final long SETXATTR_EXT = 1L << 29;
   private static final long INIT_EXT = 1L << 30;
 
+  /** Since Linux 6.14, and only where the administrator has switched it on. */
+  private static final long OVER_IO_URING = 1L << 41;
+
   /** Since Linux 6.6, which also drops cached pages before it writes around them. */
   private static final long DIRECT_IO_ALLOW_MMAP = 1L << 36;
 
@@ -74,7 +81,12 @@ public final class Session {
   private final Dispatcher dispatcher;
   private final int maxWriteBytes;
   private final Readers readers;
+
+  /** The readers of the device, and the threads of the rings, if there are any. */
+  private final AtomicInteger parties = new AtomicInteger(1);
+
   private volatile boolean mapsDirectFiles;
+  private volatile boolean usesRings;
 
   /** Counted by several threads without a lock: it need not be exact. */
   private int transfersInRow;
@@ -87,7 +99,7 @@ public final class Session {
     this.device = device;
     this.filesystem = filesystem;
     this.options = options;
-    this.dispatcher = new Dispatcher(filesystem, this::send, id -> invalidateInode(id, 0, 0));
+    this.dispatcher = new Dispatcher(filesystem, id -> invalidateInode(id, 0, 0));
     this.maxWriteBytes = maxPages() * Page.BYTES;
     this.readers = new Readers(options.threads(), this::serve, this::hasRequests);
   }
@@ -132,21 +144,21 @@ public final class Session {
 
   private void serve() {
     try (Arena arena = Arena.ofShared()) {
-      RequestBuffers buffers = new RequestBuffers(arena, maxWriteBytes);
+      DeviceExchange exchange = new DeviceExchange(arena, maxWriteBytes, this::send);
       while (readers.mayRead()) {
-        int length = receive(buffers);
-        readers.received(length >= Dispatcher.HEADER_BYTES && takesLong(buffers.request, length));
+        int length = receive(exchange.request);
+        readers.received(length >= Dispatcher.HEADER_BYTES && takesLong(exchange.request, length));
         if (length <= 0) {
           break;
         }
         if (started.getCount() > 0) {
           if (length >= Dispatcher.HEADER_BYTES
-              && buffers.request.get(ValueLayout.JAVA_INT, 4) == Opcode.INIT) {
-            agree(buffers, length);
+              && exchange.request.get(ValueLayout.JAVA_INT, 4) == Opcode.INIT) {
+            agree(exchange, length);
           }
         } else {
-          dispatcher.dispatch(buffers, length);
-          readers.handled(buffers.caller);
+          dispatcher.dispatch(exchange, length);
+          readers.handled(exchange.caller);
         }
       }
     } catch (RuntimeException | Error e) {
@@ -159,10 +171,10 @@ public final class Session {
   }
 
   /** Reads one request; 0 or less at the end of the connection. */
-  private int receive(RequestBuffers buffers) {
+  private int receive(MemorySegment request) {
     while (true) {
       try {
-        int length = Linux.read(device, buffers.request.address(), buffers.request.byteSize());
+        int length = Linux.read(device, request.address(), request.byteSize());
         if (length == 0) {
           readers.stop();
         }
@@ -215,6 +227,9 @@ public final class Session {
   }
 
   private void end() {
+    if (parties.decrementAndGet() > 0) {
+      return;
+    }
     dispatcher.close();
     try {
       filesystem.close();
@@ -228,10 +243,10 @@ public final class Session {
   }
 
   /** Answers INIT, struct fuse_init_in with struct fuse_init_out. */
-  private void agree(RequestBuffers buffers, int length) {
-    MemorySegment in = buffers.request;
+  private void agree(DeviceExchange exchange, int length) {
+    MemorySegment in = exchange.request;
     long unique = in.get(ValueLayout.JAVA_LONG, 8);
-    MemorySegment out = buffers.head;
+    MemorySegment out = exchange.head;
     int at = Dispatcher.HEADER_BYTES;
     int major = in.get(ValueLayout.JAVA_INT, at);
     int minor = in.get(ValueLayout.JAVA_INT, at + 4);
@@ -273,8 +288,14 @@ public final class Session {
             | (options.killPrivileges() ? HANDLE_KILLPRIV_V2 : 0)
             | (options.writebackCache() ? WRITEBACK_CACHE : 0)
             | (options.posixAcl() ? POSIX_ACL : 0)
-            | (options.mapDirectFiles() ? DIRECT_IO_ALLOW_MMAP : 0);
+            | (options.mapDirectFiles() ? DIRECT_IO_ALLOW_MMAP : 0)
+            | (options.ioUring() ? OVER_IO_URING : 0);
     long agreed = offered & wanted;
+    RingReaders rings = (agreed & OVER_IO_URING) != 0 ? prepareRings() : null;
+    if (rings == null) {
+      agreed &= ~OVER_IO_URING;
+    }
+    usesRings = rings != null;
     if ((agreed & SETXATTR_EXT) != 0) {
       dispatcher.useExtendedSetXattr();
     }
@@ -295,6 +316,25 @@ public final class Session {
     // First: as soon as the kernel has the answer, another reader may get a request.
     started.countDown();
     send(out, 80, out, 0);
+    if (rings != null) {
+      // Until each processor has a thread, the kernel holds back all other requests.
+      parties.incrementAndGet();
+      rings.start();
+    }
+  }
+
+  /** Null if this machine allows none: then all requests come by the device. */
+  private @Nullable RingReaders prepareRings() {
+    try {
+      return new RingReaders(
+          device,
+          maxWriteBytes,
+          exchange -> dispatcher.dispatch(exchange, exchange.length()),
+          this::end);
+    } catch (IOException e) {
+      LOG.log(System.Logger.Level.WARNING, "no FUSE over io_uring: {0}", e.getMessage());
+      return null;
+    }
   }
 
   private void send(MemorySegment head, long headBytes, MemorySegment payload, long payloadBytes) {
@@ -324,6 +364,11 @@ public final class Session {
       b.set(ValueLayout.JAVA_LONG, 32, length);
       notify(NOTIFY_INVAL_INODE, b, b, 0);
     }
+  }
+
+  /** Do requests come over io_uring? */
+  public boolean usesRings() {
+    return usesRings;
   }
 
   /** Can files be mapped for shared use that were opened around the page cache? */

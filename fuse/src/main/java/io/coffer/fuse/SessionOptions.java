@@ -15,7 +15,8 @@ package io.coffer.fuse;
  *     that it is asked for next; else only where the kernel has seen that
  * @param mapDirectFiles files that are opened around the page cache can be mapped into memory for
  *     shared use nevertheless
- * @param threads most threads that handle requests at once
+ * @param ioUring requests come over io_uring where kernel and administrator allow it
+ * @param threads most threads that handle requests at once, if they do not come over io_uring
  */
 public record SessionOptions(
     boolean writebackCache,
@@ -25,4 +26,5 @@ public record SessionOptions(
     boolean killPrivileges,
     boolean statusWithListings,
     boolean mapDirectFiles,
+    boolean ioUring,
     int threads) {}

@@ -41,11 +41,11 @@ class DispatcherTest {
   private record Answer(int error, long unique, ByteBuffer body) {}
 
   private final Arena arena = Arena.ofShared();
-  private final RequestBuffers buffers = new RequestBuffers(arena, PAYLOAD_BYTES);
+  private final DeviceExchange buffers = new DeviceExchange(arena, PAYLOAD_BYTES, this::receive);
   private final BlockingQueue<Answer> answers = new LinkedBlockingQueue<>();
   private final Everything files = new Everything();
   private final List<Long> dropped = new CopyOnWriteArrayList<>();
-  private final Dispatcher dispatcher = new Dispatcher(files, this::receive, dropped::add);
+  private final Dispatcher dispatcher = new Dispatcher(files, dropped::add);
 
   @AfterEach
   void close() {

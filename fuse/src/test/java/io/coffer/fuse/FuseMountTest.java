@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
@@ -32,6 +33,11 @@ import org.junit.jupiter.api.io.TempDir;
 /** A filesystem in memory, mounted for real, and used through the kernel. */
 @Timeout(60)
 class FuseMountTest {
+  /** How requests come. */
+  boolean overIoUring() {
+    return false;
+  }
+
   private static final int THREADS = 8;
 
   @TempDir Path mountPoint;
@@ -56,7 +62,8 @@ class FuseMountTest {
                 true,
                 List.of()),
             files,
-            new SessionOptions(false, false, true, true, false, false, false, THREADS));
+            new SessionOptions(
+                false, false, true, true, false, false, false, overIoUring(), THREADS));
   }
 
   @AfterEach
@@ -137,6 +144,7 @@ class FuseMountTest {
         waiter.join();
       }
     }
+    assumeFalse(overIoUring(), "SKIPPED: threads of a ring stay");
     // Two, if this client is on another processor than the thread that serves it.
     while (mount.session().readers() > 2) {
       for (int i = 0; i < 100; i++) {
@@ -147,6 +155,7 @@ class FuseMountTest {
 
   @Test
   void aClientThatIsFarAwayIsServedByTwoThreads() {
+    assumeFalse(overIoUring(), "SKIPPED: threads of a ring are near their clients");
     Path missing = mountPoint.resolve("missing");
     while (mount.session().readers() < 2) {
       long until = System.nanoTime() + TimeUnit.MICROSECONDS.toNanos(60);
@@ -159,6 +168,7 @@ class FuseMountTest {
 
   @Test
   void severalClientsAreServedBySeveralThreads() throws Exception {
+    assumeFalse(overIoUring(), "SKIPPED: the kernel distributes what comes over rings");
     var stop = new AtomicBoolean();
     var clients = new ArrayList<Thread>();
     try {

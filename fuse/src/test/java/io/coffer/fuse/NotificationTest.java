@@ -28,6 +28,11 @@ import org.junit.jupiter.api.io.TempDir;
 /** What the filesystem tells the kernel unasked, on a descriptor that was mounted beforehand. */
 @Timeout(60)
 class NotificationTest {
+  /** How requests come. */
+  boolean overIoUring() {
+    return false;
+  }
+
   @TempDir Path mountPoint;
 
   private final MemoryFilesystem files = new MemoryFilesystem();
@@ -62,7 +67,7 @@ class NotificationTest {
                 false,
                 List.of()),
             files,
-            new SessionOptions(false, false, false, true, false, false, false, 8));
+            new SessionOptions(false, false, false, true, false, false, false, overIoUring(), 8));
   }
 
   @AfterEach

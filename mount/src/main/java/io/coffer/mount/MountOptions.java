@@ -20,6 +20,7 @@ import org.jspecify.annotations.Nullable;
  * @param writesBack the kernel may hold back writes and send them later; it then believes its own
  *     sizes and times as long as it knows a file
  * @param asynchronousRead the kernel may send several reads of one file at once
+ * @param ioUring requests come over io_uring where kernel and administrator allow it
  * @param owner show everything as belonging to this user and group, or null
  * @param idle unmount when nothing was used for so long, or null
  * @param controlSocket where gocryptfs's control socket is opened, or null
@@ -36,6 +37,7 @@ public record MountOptions(
     boolean keepListings,
     boolean writesBack,
     boolean asynchronousRead,
+    boolean ioUring,
     @Nullable Owner owner,
     @Nullable Duration idle,
     @Nullable Path controlSocket) {

@@ -90,6 +90,7 @@ public final class MountedView {
                   // Elsewhere each status may be a question to a server.
                   options.sharing().believes(),
                   options.sharing() == SharingMode.SHARED,
+                  options.ioUring(),
                   readerThreads()));
       MountedView view = new MountedView(mount, socket, control);
       Duration idle = options.idle();

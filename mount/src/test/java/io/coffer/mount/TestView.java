@@ -32,6 +32,7 @@ final class TestView {
     boolean nonEmpty;
     boolean acl;
     boolean keepCache = true;
+    boolean ioUring;
     SharingMode sharing = SharingMode.EXCLUSIVE;
     Duration timeout = Duration.ofSeconds(1);
     MountOptions.@Nullable Owner owner;
@@ -99,6 +100,7 @@ final class TestView {
         o.keepCache,
         o.sharing.writesBack() && !o.readOnly,
         true,
+        o.ioUring,
         o.owner,
         o.idle,
         o.controlSocket);

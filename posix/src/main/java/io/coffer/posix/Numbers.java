@@ -45,6 +45,8 @@ final class Numbers {
   static final int GETUID = number(102, 174);
   static final int GETXATTR = number(191, 8);
   static final int GETXATTRAT = number(464, 464);
+  static final int IO_URING_ENTER = number(426, 426);
+  static final int IO_URING_SETUP = number(425, 425);
   static final int IOCTL = number(16, 29);
   static final int KILL = number(62, 129);
   static final int LGETXATTR = number(192, 9);
@@ -77,6 +79,8 @@ final class Numbers {
   static final int RENAMEAT2 = number(316, 276);
   static final int RT_SIGACTION = number(13, 134);
   static final int RT_SIGPROCMASK = number(14, 135);
+  static final int SCHED_GETAFFINITY = number(204, 123);
+  static final int SCHED_SETAFFINITY = number(203, 122);
   static final int SENDMSG = number(46, 211);
   static final int SETFSGID = number(123, 152);
   static final int SETFSUID = number(122, 151);

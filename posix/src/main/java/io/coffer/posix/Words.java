@@ -20,12 +20,22 @@ public final class Words {
 
   /** Copies {@code bytes}, a multiple of 8, from the beginning of {@code source}. */
   public void copyFrom(MemorySegment source, int bytes) {
-    MemorySegment.copy(source, ValueLayout.JAVA_LONG, 0, words, 0, bytes / 8);
+    copyFrom(source, 0, 0, bytes);
+  }
+
+  /** Copies {@code bytes} from {@code position} of {@code source} to {@code at}, multiples of 8. */
+  public void copyFrom(MemorySegment source, long position, int at, int bytes) {
+    MemorySegment.copy(source, ValueLayout.JAVA_LONG, position, words, at / 8, bytes / 8);
   }
 
   /** Copies {@code bytes}, a multiple of 8, to {@code position}, also one, of {@code target}. */
   public void copyTo(MemorySegment target, long position, int bytes) {
-    MemorySegment.copy(words, 0, target, ValueLayout.JAVA_LONG, position, bytes / 8);
+    copyTo(0, target, position, bytes);
+  }
+
+  /** Copies {@code bytes} from {@code at} on to {@code position} of {@code target}, likewise. */
+  public void copyTo(int at, MemorySegment target, long position, int bytes) {
+    MemorySegment.copy(words, at / 8, target, ValueLayout.JAVA_LONG, position, bytes / 8);
   }
 
   /** The field of 2 bytes at {@code position}. */

@@ -1,0 +1,12 @@
+package io.coffer.fuse;
+
+import org.junit.jupiter.api.extension.ExtendWith;
+
+/** The same with requests that come over io_uring. */
+@ExtendWith(IoUringSwitch.class)
+class FuseMountOverIoUringTest extends FuseMountTest {
+  @Override
+  boolean overIoUring() {
+    return true;
+  }
+}
