@@ -79,20 +79,18 @@ class RequestFuzzTest {
         (Filesystem)
             Proxy.newProxyInstance(
                 Filesystem.class.getClassLoader(), new Class<?>[] {Filesystem.class}, ANYTHING);
-    Dispatcher dispatcher =
-        new Dispatcher(
-            filesystem,
-            (head, headBytes, payload, payloadBytes) -> {
-              answers.incrementAndGet();
-              assertEquals(
-                  headBytes + payloadBytes, head.get(ValueLayout.JAVA_INT, 0), "length in answer");
-              assertEquals(UNIQUE, head.get(ValueLayout.JAVA_LONG, 8), "unique of the answer");
-              int error = head.get(ValueLayout.JAVA_INT, 4);
-              assertTrue(error <= 0 && error > -512, "the kernel takes -511 to 0, not " + error);
-            },
-            id -> {});
+    ReplyChannel channel =
+        (head, headBytes, payload, payloadBytes) -> {
+          answers.incrementAndGet();
+          assertEquals(
+              headBytes + payloadBytes, head.get(ValueLayout.JAVA_INT, 0), "length in answer");
+          assertEquals(UNIQUE, head.get(ValueLayout.JAVA_LONG, 8), "unique of the answer");
+          int error = head.get(ValueLayout.JAVA_INT, 4);
+          assertTrue(error <= 0 && error > -512, "the kernel takes -511 to 0, not " + error);
+        };
+    Dispatcher dispatcher = new Dispatcher(filesystem, id -> {});
     try (Arena arena = Arena.ofShared()) {
-      RequestBuffers buffers = new RequestBuffers(arena, 1 << 17);
+      DeviceExchange buffers = new DeviceExchange(arena, 1 << 17, channel);
       int length = Math.max(bytes.length, Dispatcher.HEADER_BYTES);
       MemorySegment.copy(bytes, 0, buffers.request, ValueLayout.JAVA_BYTE, 0, bytes.length);
       // The length and the unique are the kernel's own, and right; the rest may be anything.
