@@ -440,37 +440,51 @@ public final class VolumeCheck {
       }
     }
 
+    /** Looks again at what was removed while it was looked at, and made again under its name. */
     private void entry(StoreDirectory directory, byte[] name, Place place)
         throws InterruptedException {
-      try {
-        FileStatus status = directory.status(name);
-        switch (status.type()) {
-          case FileStatus.TYPE_DIRECTORY -> {
-            try (StoreDirectory child = directory.openDirectory(name)) {
-              directory(child, place, false);
-            }
+      for (int look = 1; ; look++) {
+        try {
+          look(directory, name, place);
+          break;
+        } catch (ErrnoException e) {
+          if (!isThere(directory, name)) {
+            break;
           }
-          case FileStatus.TYPE_REGULAR -> {
-            report.files.incrementAndGet();
-            checkXattrs(directory, name, place);
-            readContents(directory, name, place);
+          boolean gone = e.errno() == Errno.ENOENT || e.errno() == Errno.ESTALE;
+          if (!gone || look == LOOKS || !pause()) {
+            report.unreadable(place, e);
+            break;
           }
-          case FileStatus.TYPE_SYMLINK -> {
-            report.symlinks.incrementAndGet();
-            try {
-              format.openSymlink(directory.readLink(name));
-            } catch (FormatException e) {
-              report.error(Kind.DAMAGED_SYMLINK, place, String.valueOf(e.getMessage()));
-            }
-          }
-          default -> report.others.incrementAndGet();
-        }
-      } catch (ErrnoException e) {
-        if (isThere(directory, name)) {
-          report.unreadable(place, e);
         }
       }
       report.progress();
+    }
+
+    private void look(StoreDirectory directory, byte[] name, Place place)
+        throws ErrnoException, InterruptedException {
+      FileStatus status = directory.status(name);
+      switch (status.type()) {
+        case FileStatus.TYPE_DIRECTORY -> {
+          try (StoreDirectory child = directory.openDirectory(name)) {
+            directory(child, place, false);
+          }
+        }
+        case FileStatus.TYPE_REGULAR -> {
+          report.files.incrementAndGet();
+          checkXattrs(directory, name, place);
+          readContents(directory, name, place);
+        }
+        case FileStatus.TYPE_SYMLINK -> {
+          report.symlinks.incrementAndGet();
+          try {
+            format.openSymlink(directory.readLink(name));
+          } catch (FormatException e) {
+            report.error(Kind.DAMAGED_SYMLINK, place, String.valueOf(e.getMessage()));
+          }
+        }
+        default -> report.others.incrementAndGet();
+      }
     }
 
     /** Opens the file now and has it read by another thread. */
