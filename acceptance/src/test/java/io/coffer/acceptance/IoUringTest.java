@@ -47,8 +47,10 @@ class IoUringTest {
     ProcessHandle daemon;
     try (Mounted mounted = volume.mount(Volume.Program.COFFER, "--io-uring")) {
       daemon = mounted.daemon();
-      assertTrue(threads(daemon).anyMatch(name -> name.startsWith("fuse-ring-")));
       Path view = mounted.view();
+      // Mounted is before agreed: an answer tells that rings serve.
+      assertFalse(Files.exists(view.resolve("missing")));
+      assertTrue(threads(daemon).anyMatch(name -> name.startsWith("fuse-ring-")));
       // Small files and large ones by several clients at once, names, links, attributes.
       Command.of("sh", "-ec", FILL, "fill", view).ok();
       hash = hash(view);
