@@ -171,11 +171,17 @@ public final class FscryptCheck {
       StoreDirectory directory, Place place, @Nullable FscryptPolicy parent, List<byte[]> names)
       throws ErrnoException {
     byte[] stored = directory.getXattr(StoreDirectory.SELF, CONTEXT);
-    Kind kind = Kind.MISSING_CONTEXT;
-    String fault = "it has no encryption context, though its directory has one";
     if (stored == null && parent == null) {
       return null;
     }
+    // One that is just being made on a store without RENAME_NOREPLACE gets it after its name.
+    for (int look = 1;
+        stored == null && names.isEmpty() && look < VolumeCheck.LOOKS && VolumeCheck.pause();
+        look++) {
+      stored = directory.getXattr(StoreDirectory.SELF, CONTEXT);
+    }
+    Kind kind = Kind.MISSING_CONTEXT;
+    String fault = "it has no encryption context, though its directory has one";
     if (stored != null) {
       try {
         FscryptContext context = FscryptStoredAttributes.context(stored);
@@ -197,11 +203,14 @@ public final class FscryptCheck {
       return null;
     }
     FscryptContext fresh = FscryptContext.of(parent);
+    boolean unfinished = stored == null && names.isEmpty();
     mend(
-        Severity.ERROR,
+        unfinished ? Severity.NOTE : Severity.ERROR,
         kind,
         place,
-        fault + "; the directory is empty",
+        fault
+            + "; the directory is empty"
+            + (unfinished ? ", and gets one with its first use" : ""),
         "given a new one",
         () -> {
           byte[] value = FscryptStoredAttributes.context(fresh);

@@ -172,27 +172,41 @@ final class EmptyDirectories {
     }
   }
 
-  /** Renames, never over something. */
-  static void renameNew(StoreDirectory parent, byte[] from, byte[] to) throws ErrnoException {
+  /**
+   * Renames, never over something.
+   *
+   * @return false if the store has no RENAME_NOREPLACE (NFS, ceph-fuse, some cluster filesystems)
+   */
+  static boolean renameNewAtOnce(StoreDirectory parent, byte[] from, byte[] to)
+      throws ErrnoException {
     try {
       parent.rename(from, parent, to, Flags.RENAME_NOREPLACE);
+      return true;
     } catch (ErrnoException e) {
       if (e.errno() != Errno.EINVAL && e.errno() != Errno.ENOSYS) {
         throw e;
       }
-      // The store does not know the flag (NFS, some cluster filesystems). A directory never
-      // replaces a file, nor a directory that holds its context: only an object that is already
-      // damaged could be replaced between the question and the renaming.
-      if (Names.exists(parent, to)) {
-        throw new ErrnoException(Errno.EEXIST);
-      }
-      try {
-        parent.rename(from, parent, to, 0);
-      } catch (ErrnoException again) {
-        throw again.errno() == Errno.ENOTEMPTY || again.errno() == Errno.ENOTDIR
-            ? new ErrnoException(Errno.EEXIST)
-            : again;
-      }
+      return false;
+    }
+  }
+
+  /**
+   * Renames, never over something that was there before; nor, on any store, a directory over a file
+   * or over a directory with something in it, such as the file with its context.
+   */
+  static void renameNew(StoreDirectory parent, byte[] from, byte[] to) throws ErrnoException {
+    if (renameNewAtOnce(parent, from, to)) {
+      return;
+    }
+    if (Names.exists(parent, to)) {
+      throw new ErrnoException(Errno.EEXIST);
+    }
+    try {
+      parent.rename(from, parent, to, 0);
+    } catch (ErrnoException e) {
+      throw e.errno() == Errno.ENOTEMPTY || e.errno() == Errno.ENOTDIR
+          ? new ErrnoException(Errno.EEXIST)
+          : e;
     }
   }
 

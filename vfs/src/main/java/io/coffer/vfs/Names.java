@@ -99,7 +99,7 @@ final class Names {
    * was made in it at the same time: so it may be missing for a moment.
    */
   byte[] readContext(StoreDirectory directory, byte[] contextName) throws ErrnoException {
-    for (int i = 0; shared && i < CONTEXT_ATTEMPTS; i++) {
+    for (int looks = 1; shared; looks++) {
       try {
         return readSmallFile(directory, contextName);
       } catch (ErrnoException e) {
@@ -107,14 +107,25 @@ final class Names {
           throw e;
         }
       }
-      try {
-        Thread.sleep(CONTEXT_PAUSE_MILLIS);
-      } catch (InterruptedException e) {
-        Thread.currentThread().interrupt();
+      if (!pauseForContext(looks)) {
         break;
       }
     }
     return readSmallFile(directory, contextName);
+  }
+
+  /** Waits a little before a context is looked for again; false after so many looks. */
+  static boolean pauseForContext(int looks) {
+    if (looks >= CONTEXT_ATTEMPTS) {
+      return false;
+    }
+    try {
+      Thread.sleep(CONTEXT_PAUSE_MILLIS);
+      return true;
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return false;
+    }
   }
 
   /**

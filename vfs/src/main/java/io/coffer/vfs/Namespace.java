@@ -28,6 +28,9 @@ final class Namespace {
   private final InodeTable table;
   private final EmptyDirectories empties;
 
+  /** The store was seen to have no RENAME_NOREPLACE. */
+  private volatile boolean cannotRenameNew;
+
   Namespace(Volume volume) {
     this.volume = volume;
     this.names = volume.names;
@@ -329,8 +332,23 @@ final class Namespace {
     return entry;
   }
 
-  /** A directory appears only with its context: it is made whole and then gets its name. */
   private void makeWithContext(DirectoryCache.Ref in, byte[] name, int mode, NameCodec codec)
+      throws ErrnoException {
+    boolean holdsContext = volume.encryption.directoryContextName() != null;
+    if ((!holdsContext && cannotRenameNew) || !makeWhole(in, name, mode, codec, holdsContext)) {
+      cannotRenameNew = true;
+      makeInPlace(in, name, mode);
+    }
+  }
+
+  /**
+   * Makes a directory that appears only with its context: it is made whole and then gets its name.
+   *
+   * @param holdsContext the context is a file in it, so that another directory never replaces it
+   * @return false if the name might replace a directory of another node, and was not given
+   */
+  private boolean makeWhole(
+      DirectoryCache.Ref in, byte[] name, int mode, NameCodec codec, boolean holdsContext)
       throws ErrnoException {
     StoreDirectory parent = in.directory;
     byte[] temporary = codec.newTemporaryName();
@@ -340,13 +358,14 @@ final class Namespace {
       try (StoreDirectory made = cache.withDescriptors(() -> parent.openDirectory(temporary))) {
         volume.encryption.writeContext(in, made);
       }
-      if ((mode & 0700) != 0700) {
-        // Everything else is as the store made it: an inherited group bit, an inherited ACL.
-        int actual = parent.status(temporary).mode() & Flags.PERMISSIONS;
-        parent.changeMode(temporary, (actual & ~0700) | (mode & 0700));
+      takeOwnersRights(parent, temporary, mode);
+      if (holdsContext) {
+        EmptyDirectories.renameNew(parent, temporary, name);
+        done = true;
+      } else {
+        done = EmptyDirectories.renameNewAtOnce(parent, temporary, name);
       }
-      EmptyDirectories.renameNew(parent, temporary, name);
-      done = true;
+      return done;
     } finally {
       if (!done) {
         try {
@@ -358,6 +377,39 @@ final class Namespace {
           // Left under its temporary name, which nobody sees; a check of the volume removes it.
         }
       }
+    }
+  }
+
+  /**
+   * Makes a directory that gets its context, an attribute, right after its name: mkdir(2) is the
+   * one thing that two nodes never both do, where a renaming could replace an empty directory.
+   * Whoever finds it in between gives it its context: see {@link PolicyEncryption}.
+   */
+  private void makeInPlace(DirectoryCache.Ref in, byte[] name, int mode) throws ErrnoException {
+    StoreDirectory parent = in.directory;
+    parent.makeDirectory(name, mode | 0700);
+    boolean done = false;
+    try (StoreDirectory made = cache.withDescriptors(() -> parent.openDirectory(name))) {
+      volume.encryption.writeContext(in, made);
+      takeOwnersRights(made, StoreDirectory.SELF, mode);
+      done = true;
+    } finally {
+      if (!done) {
+        try {
+          parent.removeDirectory(name);
+        } catch (ErrnoException e) {
+          // Somebody else has renamed or removed it, or has put something into it already.
+        }
+      }
+    }
+  }
+
+  /** Everything else is as the store made it: an inherited group bit, an inherited ACL. */
+  private static void takeOwnersRights(StoreDirectory at, byte[] name, int mode)
+      throws ErrnoException {
+    if ((mode & 0700) != 0700) {
+      int actual = at.status(name).mode() & Flags.PERMISSIONS;
+      at.changeMode(name, (actual & ~0700) | (mode & 0700));
     }
   }
 

@@ -26,7 +26,12 @@ import org.jspecify.annotations.Nullable;
  * context in an attribute, a symbolic link within its target; special files have none.
  *
  * <p>A file never has a name without its context: it is made without a name (O_TMPFILE) or under a
- * temporary one.
+ * temporary one. A directory has its context before its name where the store can rename without
+ * replacing. Where it cannot, only mkdir(2) lets one node alone make a directory, and the context
+ * comes after it: an empty directory without context, in a directory that has one, is one that is
+ * just being made, or whose maker died. Whoever comes first gives it its context, with
+ * XATTR_CREATE, and nobody puts anything into it before. So there is no lock, which a node might
+ * not have, and nothing to repair.
  */
 final class PolicyEncryption implements Encryption {
   private static final byte[] METADATA =
@@ -75,13 +80,70 @@ final class PolicyEncryption implements Encryption {
       if (parent.context() == null) {
         return Tree.PLAIN;
       }
-      throw damaged(inode, "it has no encryption context, though its directory has one");
+      stored = contextOfNew(directory.directory, parent.context());
+      if (stored == null) {
+        throw damaged(inode, "it has no encryption context, though its directory has one");
+      }
     }
     Tree tree = new Tree(context(inode, stored, parent));
     if (parent.context() != null && !tree.isLike(parent)) {
       throw foreign(inode);
     }
     return tree;
+  }
+
+  /**
+   * The context of a directory that had none just now; null if it has lost it.
+   *
+   * @param parent that of its directory
+   */
+  private byte @Nullable [] contextOfNew(StoreDirectory directory, FscryptContext parent)
+      throws ErrnoException {
+    boolean empty = isEmpty(directory);
+    if (empty && !volume.options.readOnly()) {
+      try {
+        giveContext(directory, parent.child());
+      } catch (ErrnoException e) {
+        if (e.errno() != Errno.EACCES && e.errno() != Errno.EPERM && e.errno() != Errno.EROFS) {
+          throw e;
+        }
+        // Its maker may.
+      }
+    }
+    byte[] stored;
+    int looks = 0;
+    do {
+      stored = FscryptAttributes.get(directory, StoreDirectory.SELF, FscryptAttributes.CONTEXT);
+    } while (stored == null && empty && Names.pauseForContext(++looks));
+    return stored;
+  }
+
+  private boolean isEmpty(StoreDirectory directory) throws ErrnoException {
+    try (StoreListing listing = volume.cache.withDescriptors(directory::list)) {
+      while (listing.next()) {
+        byte[] name = listing.name();
+        if (name[0] != '.' || (name.length > 1 && (name[1] != '.' || name.length > 2))) {
+          return false;
+        }
+      }
+      return true;
+    }
+  }
+
+  /** Unless somebody else has given it one. */
+  private static void giveContext(StoreDirectory directory, FscryptContext context)
+      throws ErrnoException {
+    try {
+      directory.setXattr(
+          StoreDirectory.SELF,
+          FscryptAttributes.CONTEXT,
+          FscryptStoredAttributes.context(context),
+          Flags.XATTR_CREATE);
+    } catch (ErrnoException e) {
+      if (e.errno() != Errno.EEXIST) {
+        throw e;
+      }
+    }
   }
 
   private FscryptContext context(Inode inode, byte[] stored, Tree parent) throws ErrnoException {
@@ -342,11 +404,7 @@ final class PolicyEncryption implements Encryption {
   public void writeContext(DirectoryCache.Ref parent, StoreDirectory made) throws ErrnoException {
     FscryptContext context = tree(parent).context();
     if (context != null) {
-      made.setXattr(
-          StoreDirectory.SELF,
-          FscryptAttributes.CONTEXT,
-          FscryptStoredAttributes.context(context.child()),
-          0);
+      giveContext(made, context.child());
     }
   }
 

@@ -13,6 +13,7 @@ import io.coffer.posix.Errno;
 import io.coffer.posix.ErrnoException;
 import io.coffer.posix.FileStatus;
 import io.coffer.posix.FilesystemStatus;
+import io.coffer.posix.Flags;
 import io.coffer.store.FileLock;
 import io.coffer.store.LockType;
 import io.coffer.store.Store;
@@ -596,15 +597,13 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
           StoreDirectory.SELF,
           FscryptAttributes.CONTEXT,
           FscryptStoredAttributes.context(context),
-          XATTR_CREATE);
+          Flags.XATTR_CREATE);
       directory.directory.sync();
       DirectoryState state = Names.state(inode);
       state.tree = new Tree(context);
       state.codec = null;
     }
   }
-
-  private static final int XATTR_CREATE = 1;
 
   /**
    * Gives the root a policy, so that everything in the volume is encrypted, with a key that is no

@@ -75,7 +75,8 @@ final class MemoryStore implements Store {
   private final List<NameChange> nameChanges = new ArrayList<>();
   private long filesystemType;
   private boolean lacksFlags;
-  private @Nullable Runnable beforeNaming;
+  private @Nullable Runnable other;
+  private int otherAt;
 
   /**
    * A name that was taken away from what it named.
@@ -105,16 +106,22 @@ final class MemoryStore implements Store {
     lacksFlags = true;
   }
 
-  /** What another node does just before the next link or renaming. */
-  void beforeNextNaming(Runnable other) {
-    beforeNaming = other;
+  /** What another node does before the n-th call on directories from now on. */
+  void beforeCall(int call, Runnable what) {
+    otherAt = call;
+    other = what;
   }
 
-  private void beforeNaming() {
-    Runnable other = beforeNaming;
-    beforeNaming = null;
-    if (other != null) {
-      other.run();
+  /** Has it been done? */
+  boolean isOtherDone() {
+    return other == null;
+  }
+
+  private void otherNode() {
+    Runnable now = other;
+    if (now != null && --otherAt == 0) {
+      other = null;
+      now.run();
     }
   }
 
@@ -320,7 +327,12 @@ final class MemoryStore implements Store {
     return value == null ? null : value.clone();
   }
 
-  private void setXattr(Node node, byte[] attribute, byte[] value) {
+  private void setXattr(Node node, byte[] attribute, byte[] value, int flags)
+      throws ErrnoException {
+    check();
+    if ((flags & Flags.XATTR_CREATE) != 0 && node.attributes.containsKey(text(attribute))) {
+      throw new ErrnoException(Errno.EEXIST);
+    }
     change();
     node.attributes.put(text(attribute), value.clone());
   }
@@ -374,11 +386,13 @@ final class MemoryStore implements Store {
 
     @Override
     public FileStatus status(byte[] name) throws ErrnoException {
+      otherNode();
       return statusOf(get(name));
     }
 
     @Override
     public StoreDirectory openDirectory(byte[] name) throws ErrnoException {
+      otherNode();
       Node found = get(name);
       if (!found.isDirectory()) {
         throw new ErrnoException(Errno.ENOTDIR);
@@ -388,6 +402,7 @@ final class MemoryStore implements Store {
 
     @Override
     public StoreFile openFile(byte[] name, int flags, int mode) throws ErrnoException {
+      otherNode();
       check();
       Node found = node.entries.get(text(name));
       if (found == null) {
@@ -406,6 +421,7 @@ final class MemoryStore implements Store {
 
     @Override
     public StoreFile openTemporary(int flags, int mode) throws ErrnoException {
+      otherNode();
       if (lacksFlags) {
         throw new ErrnoException(Errno.EOPNOTSUPP);
       }
@@ -417,16 +433,19 @@ final class MemoryStore implements Store {
 
     @Override
     public void makeDirectory(byte[] name, int mode) throws ErrnoException {
+      otherNode();
       add(name, new Node(nextInode++, FileStatus.TYPE_DIRECTORY | mode));
     }
 
     @Override
     public void makeNode(byte[] name, int mode, long device) throws ErrnoException {
+      otherNode();
       add(name, new Node(nextInode++, mode));
     }
 
     @Override
     public void symlink(byte[] target, byte[] name) throws ErrnoException {
+      otherNode();
       Node made = new Node(nextInode++, FileStatus.TYPE_SYMLINK | 0777);
       made.content = target.clone();
       made.syncedContent = made.content;
@@ -436,13 +455,14 @@ final class MemoryStore implements Store {
 
     @Override
     public byte[] readLink(byte[] name) throws ErrnoException {
+      otherNode();
       return get(name).content.clone();
     }
 
     @Override
     public void link(byte[] name, StoreDirectory newDirectory, byte[] newName)
         throws ErrnoException {
-      beforeNaming();
+      otherNode();
       Node found = get(name);
       ((Directory) newDirectory).add(newName, found);
       found.links++;
@@ -450,6 +470,7 @@ final class MemoryStore implements Store {
 
     @Override
     public void unlink(byte[] name) throws ErrnoException {
+      otherNode();
       Node found = get(name);
       if (found.isDirectory()) {
         throw new ErrnoException(Errno.EISDIR);
@@ -461,6 +482,7 @@ final class MemoryStore implements Store {
 
     @Override
     public void removeDirectory(byte[] name) throws ErrnoException {
+      otherNode();
       Node found = get(name);
       if (!found.isDirectory()) {
         throw new ErrnoException(Errno.ENOTDIR);
@@ -476,10 +498,10 @@ final class MemoryStore implements Store {
     @Override
     public void rename(byte[] name, StoreDirectory newDirectory, byte[] newName, int flags)
         throws ErrnoException {
+      otherNode();
       if (lacksFlags && flags != 0) {
         throw new ErrnoException(Errno.EINVAL);
       }
-      beforeNaming();
       Node moved = get(name);
       Directory to = (Directory) newDirectory;
       Node there = to.node.entries.get(text(newName));
@@ -522,6 +544,7 @@ final class MemoryStore implements Store {
 
     @Override
     public void changeMode(byte[] name, int mode) throws ErrnoException {
+      otherNode();
       Node found = get(name);
       change();
       found.mode = (found.mode & FileStatus.TYPE_MASK) | mode;
@@ -529,37 +552,44 @@ final class MemoryStore implements Store {
 
     @Override
     public void changeOwner(byte[] name, int uid, int gid) {
+      otherNode();
       change();
     }
 
     @Override
     public void changeTimes(byte[] name, Timestamp accessed, Timestamp modified) {
+      otherNode();
       change();
     }
 
     @Override
     public byte @Nullable [] getXattr(byte[] name, byte[] attribute) throws ErrnoException {
+      otherNode();
       return MemoryStore.this.getXattr(get(name), attribute);
     }
 
     @Override
     public void setXattr(byte[] name, byte[] attribute, byte[] value, int flags)
         throws ErrnoException {
-      MemoryStore.this.setXattr(get(name), attribute, value);
+      otherNode();
+      MemoryStore.this.setXattr(get(name), attribute, value, flags);
     }
 
     @Override
     public byte[] listXattrs(byte[] name) throws ErrnoException {
+      otherNode();
       throw new ErrnoException(Errno.EOPNOTSUPP);
     }
 
     @Override
     public void removeXattr(byte[] name, byte[] attribute) throws ErrnoException {
+      otherNode();
       throw new ErrnoException(Errno.EOPNOTSUPP);
     }
 
     @Override
     public StoreListing list() {
+      otherNode();
       listings++;
       check();
       return new Listing(node);
@@ -567,6 +597,7 @@ final class MemoryStore implements Store {
 
     @Override
     public void access(byte[] name, int mask) throws ErrnoException {
+      otherNode();
       get(name);
     }
 
@@ -749,7 +780,7 @@ final class MemoryStore implements Store {
 
     @Override
     public void setXattr(byte[] attribute, byte[] value, int flags) throws ErrnoException {
-      MemoryStore.this.setXattr(node, attribute, value);
+      MemoryStore.this.setXattr(node, attribute, value, flags);
     }
 
     @Override

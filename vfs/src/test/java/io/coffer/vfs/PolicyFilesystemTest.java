@@ -594,6 +594,28 @@ class PolicyFilesystemTest {
     }
 
     @Test
+    void finishesADirectoryThatGotNoContextAndIsEmptyButNoOther() throws IOException {
+      files.makeDirectory(id("tree"), bytes("below"), 0755);
+      Path below;
+      try (var entries = Files.list(path.resolve("tree"))) {
+        below = entries.filter(Files::isDirectory).findFirst().orElseThrow();
+      }
+      remount();
+      unlock(1);
+      attributes(below).delete("fscrypt.auth");
+      put("tree/below", "file", random(10));
+      remount();
+      unlock(1);
+      assertArrayEquals(random(10), get("tree/below/file"));
+      attributes(below).delete("fscrypt.auth");
+      remount();
+      unlock(1);
+      long id = id("tree/below");
+      assertErrno(Errno.EIO, () -> TestVolume.names(files, id));
+      assertFalse(attributes(below).list().contains("fscrypt.auth"));
+    }
+
+    @Test
     void refusesAFileOfAnotherPolicy() throws IOException {
       files.makeDirectory(ROOT, bytes("second"), 0755);
       files.setPolicy(UID, bytes("second"), policy(unlock(2)));

@@ -182,37 +182,4 @@ class PolicySharedTest {
           random(round, 1000), Arrays.copyOfRange(all, round * 1000, (round + 1) * 1000));
     }
   }
-
-  @Test
-  void letsOneAloneMakeAFileWhereTheStoreCannotRenameWithoutReplacing() throws ErrnoException {
-    var store = new MemoryStore();
-    store.lackFlags();
-    var options = EncryptedFilesystem.Options.defaults().withShared(true);
-    try (var one = new PolicyFilesystem(store, options, null);
-        var two = new PolicyFilesystem(store, options, null);
-        SecretBytes key = PolicyFilesystemTest.key(1)) {
-      one.makeDirectory(VirtualFilesystem.ROOT, bytes("tree"), 0755);
-      one.setPolicy(0, bytes("tree"), PolicyFilesystemTest.policy(one.unlock(0, key)));
-      two.unlock(0, key);
-      long tree = TestVolume.find(one, "tree").id();
-      int exclusively = Flags.O_RDWR | Flags.O_EXCL;
-      one.release(one.create(tree, bytes("alone"), exclusively, 0644).handle());
-      assertEquals(1, TestVolume.find(two, "tree/alone").status().links());
-      store.beforeNextNaming(() -> {
-        try {
-          TestVolume.put(two, TestVolume.find(two, "tree").id(), "file", random(4, 100));
-        } catch (ErrnoException e) {
-          throw new AssertionError(e);
-        }
-      });
-      assertEquals(
-          Errno.EEXIST,
-          assertThrows(
-                  ErrnoException.class, () -> one.create(tree, bytes("file"), exclusively, 0644))
-              .errno());
-      assertArrayEquals(
-          random(4, 100), TestVolume.contents(one, TestVolume.find(one, "tree/file").id()));
-      assertEquals(List.of("alone", "file"), List.copyOf(TestVolume.names(one, tree)));
-    }
-  }
 }
