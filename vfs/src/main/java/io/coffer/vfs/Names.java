@@ -6,6 +6,7 @@ import io.coffer.format.NameCodec.EntryKind;
 import io.coffer.format.NameCodec.StoredName;
 import io.coffer.posix.Errno;
 import io.coffer.posix.ErrnoException;
+import io.coffer.posix.FileStatus;
 import io.coffer.posix.Flags;
 import io.coffer.store.StoreDirectory;
 import io.coffer.store.StoreFile;
@@ -48,7 +49,7 @@ final class Names {
    * @param inUserSpace the store is a filesystem in user space. ceph-fuse, of 16.2 and of 18.2 at
    *     least, never answers a lookup of a name again to which its node wanted to rename another
    *     that a second node removed in that instant. So no node takes a name away while another does
-   *     in the same directory.
+   *     in the same directory, a temporary one that is renamed neither.
    */
   Names(
       boolean shared,
@@ -258,26 +259,31 @@ final class Names {
 
   // Sidecars of long names.
 
-  /** Held over the change of an entry and its sidecar. */
+  /**
+   * Held over the change of an entry and its sidecar. A thread may take one again for a directory
+   * for which it holds one.
+   */
   final class NameGuard implements AutoCloseable {
-    private final int first;
-    private final int second;
-    private VolumeLease.@Nullable Held firstHeld;
-    private VolumeLease.@Nullable Held secondHeld;
+    private final int[] stripes;
+    private final VolumeLease.@Nullable Held[] held;
+    private int taken;
 
     /**
-     * @param first the lower stripe, or -1 for none
-     * @param second the higher one, or -1 for none: all take them in this order
+     * @param directories inode numbers; all guards take the lower stripes first
      */
-    private NameGuard(int first, int second) throws ErrnoException {
-      this.first = first;
-      this.second = second;
+    private NameGuard(long... directories) throws ErrnoException {
+      stripes = Arrays.stream(directories).mapToInt(this::stripe).sorted().distinct().toArray();
+      held = new VolumeLease.Held[stripes.length];
       boolean done = false;
-      lock(first);
-      lock(second);
       try {
-        firstHeld = lockForOthers(first);
-        secondHeld = lockForOthers(second);
+        while (taken < stripes.length) {
+          ReentrantLock lock = directoryLocks[stripes[taken]];
+          lock.lock();
+          taken++;
+          if (lease != null && lock.getHoldCount() == 1) {
+            held[taken - 1] = lease.directoryLock(stripes[taken - 1]);
+          }
+        }
         done = true;
       } finally {
         if (!done) {
@@ -286,58 +292,62 @@ final class Names {
       }
     }
 
-    private void lock(int stripe) {
-      if (stripe >= 0) {
-        directoryLocks[stripe].lock();
-      }
-    }
-
-    private VolumeLease.@Nullable Held lockForOthers(int stripe) throws ErrnoException {
-      return stripe < 0 || lease == null ? null : lease.directoryLock(stripe);
+    private int stripe(long directory) {
+      return Long.hashCode(directory * 0x9E3779B97F4A7C15L) & (directoryLocks.length - 1);
     }
 
     @Override
     public void close() {
-      if (secondHeld != null) {
-        secondHeld.close();
-      }
-      if (firstHeld != null) {
-        firstHeld.close();
-      }
-      if (second >= 0) {
-        directoryLocks[second].unlock();
-      }
-      if (first >= 0) {
-        directoryLocks[first].unlock();
+      while (taken > 0) {
+        taken--;
+        VolumeLease.Held each = held[taken];
+        if (each != null) {
+          each.close();
+        }
+        directoryLocks[stripes[taken]].unlock();
       }
     }
   }
 
   /** To be held while an entry is made. */
   NameGuard guardMaking(Inode directory, StoredName name) throws ErrnoException {
-    return new NameGuard(name.isLong() ? stripe(directory) : -1, -1);
+    return name.isLong() ? new NameGuard(directory.number) : new NameGuard();
   }
 
   /** To be held while an entry is removed. */
   NameGuard guardRemoving(Inode directory, StoredName name) throws ErrnoException {
-    return new NameGuard(oneChangeAtATime || name.isLong() ? stripe(directory) : -1, -1);
+    return oneChangeAtATime || name.isLong() ? new NameGuard(directory.number) : new NameGuard();
   }
 
-  /** To be held while an entry gets another name. */
-  NameGuard guardMoving(Inode directory, StoredName name, Inode directory2, StoredName name2)
+  /** To be held while a temporary name is taken away, or one that was given a moment ago. */
+  NameGuard guardTemporary(Inode directory) throws ErrnoException {
+    return oneChangeAtATime ? new NameGuard(directory.number) : new NameGuard();
+  }
+
+  /**
+   * To be held while a directory is removed together with what lies in it under temporary names.
+   *
+   * @param removed its inode number
+   */
+  NameGuard guardTakingApart(Inode directory, StoredName name, long removed) throws ErrnoException {
+    return oneChangeAtATime
+        ? new NameGuard(directory.number, removed)
+        : guardRemoving(directory, name);
+  }
+
+  /** To be held while an entry gets another name, and may replace an empty directory. */
+  NameGuard guardMoving(
+      DirectoryCache.Ref from, StoredName name, DirectoryCache.Ref to, StoredName name2)
       throws ErrnoException {
-    if (!oneChangeAtATime && !name.isLong() && !name2.isLong()) {
-      return new NameGuard(-1, -1);
+    long one = from.inode.number;
+    long two = to.inode.number;
+    if (oneChangeAtATime) {
+      FileStatus replaced = statusIfThere(to.directory, name2.name());
+      return replaced != null && replaced.isDirectory()
+          ? new NameGuard(one, two, replaced.inode())
+          : new NameGuard(one, two);
     }
-    int one = stripe(directory);
-    int two = stripe(directory2);
-    return one == two
-        ? new NameGuard(one, -1)
-        : new NameGuard(Math.min(one, two), Math.max(one, two));
-  }
-
-  private int stripe(Inode directory) {
-    return Long.hashCode(directory.number * 0x9E3779B97F4A7C15L) & (directoryLocks.length - 1);
+    return name.isLong() || name2.isLong() ? new NameGuard(one, two) : new NameGuard();
   }
 
   /**
@@ -441,12 +451,16 @@ final class Names {
   }
 
   static boolean exists(StoreDirectory directory, byte[] name) throws ErrnoException {
+    return statusIfThere(directory, name) != null;
+  }
+
+  private static @Nullable FileStatus statusIfThere(StoreDirectory directory, byte[] name)
+      throws ErrnoException {
     try {
-      directory.status(name);
-      return true;
+      return directory.status(name);
     } catch (ErrnoException e) {
       if (e.errno() == Errno.ENOENT) {
-        return false;
+        return null;
       }
       throw e;
     }

@@ -359,16 +359,18 @@ final class Namespace {
         volume.encryption.writeContext(in, made);
       }
       takeOwnersRights(parent, temporary, mode);
-      if (holdsContext) {
-        EmptyDirectories.renameNew(parent, temporary, name);
-        done = true;
-      } else {
-        done = EmptyDirectories.renameNewAtOnce(parent, temporary, name);
+      try (var _ = names.guardTemporary(in.inode)) {
+        if (holdsContext) {
+          EmptyDirectories.renameNew(parent, temporary, name);
+          done = true;
+        } else {
+          done = EmptyDirectories.renameNewAtOnce(parent, temporary, name);
+        }
       }
       return done;
     } finally {
       if (!done) {
-        try {
+        try (var _ = names.guardTemporary(in.inode)) {
           if ((mode & 0700) != 0700) {
             parent.changeMode(temporary, 0700);
           }
@@ -395,7 +397,7 @@ final class Namespace {
       done = true;
     } finally {
       if (!done) {
-        try {
+        try (var _ = names.guardTemporary(in.inode)) {
           parent.removeDirectory(name);
         } catch (ErrnoException e) {
           // Somebody else has renamed or removed it, or has put something into it already.
@@ -430,7 +432,7 @@ final class Namespace {
                 location == null ? null : location.parent(),
                 newParent,
                 stored.sidecarName());
-            FileStatus status = linkAs(inode, at, as);
+            FileStatus status = linkAs(inode, directory, as);
             table.named(inode, newParent, as);
             Inode learnt = table.learn(status, newParent, as, table.moves());
             return new Entry(learnt.id(), 0, volume.plainStatus(learnt, status, at, as));
@@ -438,7 +440,8 @@ final class Namespace {
     }
   }
 
-  private FileStatus linkAs(Inode inode, StoreDirectory to, byte[] name) throws ErrnoException {
+  private FileStatus linkAs(Inode inode, DirectoryCache.Ref in, byte[] name) throws ErrnoException {
+    StoreDirectory to = in.directory;
     if (inode.location != null) {
       try {
         FileStatus status =
@@ -450,7 +453,7 @@ final class Namespace {
                   if (inode.is(linked)) {
                     return linked;
                   }
-                  to.unlink(name); // another file had taken the old name in that instant
+                  takeBack(in, name, linked); // another file had taken the old name just then
                   return null;
                 });
         return status;
@@ -473,6 +476,20 @@ final class Namespace {
     return status;
   }
 
+  /** Removes a link that was made of the wrong file, unless somebody else has done something. */
+  private void takeBack(DirectoryCache.Ref in, byte[] name, FileStatus linked)
+      throws ErrnoException {
+    try (var _ = names.guardTemporary(in.inode)) {
+      if (in.directory.status(name).inode() == linked.inode()) {
+        in.directory.unlink(name);
+      }
+    } catch (ErrnoException e) {
+      if (e.errno() != Errno.ENOENT) {
+        throw e;
+      }
+    }
+  }
+
   // Removing.
 
   void unlink(Inode parent, byte[] name) throws ErrnoException {
@@ -491,10 +508,11 @@ final class Namespace {
     try (DirectoryCache.Ref directory = cache.acquire(parent)) {
       NameCodec codec = names.codec(directory);
       StoredName stored = names.encodeExisting(parent, codec, name);
-      Inode removed = table.find(directory.directory.status(stored.name()));
+      FileStatus status = directory.directory.status(stored.name());
+      Inode removed = table.find(status);
       // While it is open the store gives its inode number to nobody else.
       try (var _ = removed == null ? null : cache.cached(removed)) {
-        try (var _ = names.guardRemoving(parent, stored)) {
+        try (var _ = names.guardTakingApart(parent, stored, status.inode())) {
           if (!removePlainly(directory.directory, stored.name())) {
             try (var aside = empties.moveAside(directory.directory, stored.name(), codec)) {
               aside.remove();
@@ -547,7 +565,7 @@ final class Namespace {
       if (exchange) {
         volume.encryption.checkMove(to, fresh.name(), from);
       }
-      try (var _ = names.guardMoving(parent, old, newParent, fresh)) {
+      try (var _ = names.guardMoving(from, old, to, fresh)) {
         boolean sidecar = false;
         boolean done = false;
         try {

@@ -4,6 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.coffer.format.gocryptfs.GocryptfsFormat;
+import io.coffer.posix.Errno;
+import io.coffer.posix.ErrnoException;
 import io.coffer.vfs.MemoryStore.NameChange;
 import java.util.List;
 import java.util.Objects;
@@ -75,14 +77,86 @@ class NameLocksTest {
     assertEquals(there, back, "not in one order: two nodes could wait for each other for ever");
     assertTrue(there.containsAll(first) && there.containsAll(second));
 
+    // What others make in it meanwhile has a temporary name.
     files.removeDirectory(VirtualFilesystem.ROOT, TestVolume.name("one"));
-    assertEquals(1, lockedAt(List.of("rename", "unlink", "rmdir")).size());
+    List<Long> apart = lockedAt(List.of("rename", "unlink", "rmdir"));
+    assertEquals(2, apart.size());
+    assertTrue(apart.containsAll(first));
+    assertEquals(apart, apart.stream().sorted().toList());
 
     TestVolume.put(files, two, "free again", new byte[1]);
     files.link(files.lookup(two, TestVolume.name("new")).id(), two, TestVolume.name("link"));
     assertEquals(List.of(), store.takeNameChanges());
     store.root().unlink(TestVolume.name("lease"));
     assertEquals(List.of(), lockedAt(List.of("unlink")));
+  }
+
+  @Test
+  void isLockedWhileADirectoryInItGetsItsNameOrIsReplaced() throws Exception {
+    EncryptedFilesystem files = mount(FUSE, true);
+    long parent = makeDirectory(files, "parent");
+    long other = makeDirectory(files, "other");
+    TestVolume.put(files, other, "file", new byte[1]);
+    store.takeNameChanges();
+    files.makeDirectory(parent, TestVolume.name("new"), 0755);
+    List<Long> making = lockedAt(List.of("rename"));
+    assertEquals(1, making.size());
+    long inner = files.makeDirectory(parent, TestVolume.name(LONG), 0755).id();
+    assertEquals(making, lockedAt(List.of("rename")));
+    files.makeDirectory(inner, TestVolume.name("deep"), 0755);
+    List<Long> lockOfInner = lockedAt(List.of("rename"));
+    files.removeDirectory(inner, TestVolume.name("deep"));
+    store.takeNameChanges();
+
+    files.rename(
+        VirtualFilesystem.ROOT, TestVolume.name("other"), parent, TestVolume.name(LONG), 0);
+    List<Long> replacing = lockedAt(List.of("rename", "rename", "unlink", "rmdir"));
+    assertEquals(3, replacing.size());
+    assertTrue(replacing.containsAll(making) && replacing.containsAll(lockOfInner));
+    assertEquals(replacing, replacing.stream().sorted().toList());
+    store.root().unlink(TestVolume.name("lease"));
+    assertEquals(List.of(), lockedAt(List.of("unlink")));
+  }
+
+  @Test
+  void isLockedWhileALinkOfTheWrongFileIsTakenBack() throws Exception {
+    EncryptedFilesystem files = mount(FUSE, true);
+    long parent = makeDirectory(files, "parent");
+    var shared = EncryptedFilesystem.Options.defaults().withShared(true);
+    var other = new EncryptedFilesystem(store, format, shared, null);
+    long seenByOther = TestVolume.find(other, "parent").id();
+    int takenBack = 0;
+    boolean overtaken = true;
+    for (int call = 1; overtaken; call++) {
+      long source = TestVolume.put(files, parent, "source", new byte[1]);
+      TestVolume.put(files, parent, "new", new byte[2]);
+      store.takeNameChanges();
+      store.beforeCall(call, () -> replace(other, seenByOther));
+      try {
+        files.link(source, parent, TestVolume.name("link"));
+      } catch (ErrnoException e) {
+        assertEquals(Errno.ESTALE, e.errno());
+      }
+      overtaken = store.isOtherDone();
+      for (NameChange each : store.takeNameChanges()) {
+        if (each.call().equals("unlink")) {
+          takenBack++;
+          assertEquals(1, each.locks().size());
+        }
+      }
+      for (String each : TestVolume.names(files, parent)) {
+        files.unlink(parent, TestVolume.name(each));
+      }
+    }
+    assertTrue(takenBack > 0);
+  }
+
+  private static void replace(VirtualFilesystem files, long in) {
+    try {
+      files.rename(in, TestVolume.name("new"), in, TestVolume.name("source"), 0);
+    } catch (ErrnoException e) {
+      throw new AssertionError(e);
+    }
   }
 
   @ParameterizedTest
