@@ -260,11 +260,25 @@ class VolumeKeysTest {
       JsonObject key = send("alice", "GET", BOX + "/" + json.string("id"), "");
       assertTrue(key.bool("double", false), "one half is the owner's");
       assertEquals("volume " + format, key.string("name"));
+      Path recovery = Files.writeString(directory.resolve("password"), "for a bad day\n");
       if (format.equals("gocryptfs")) {
-        run("passwd", "--help");
+        Path spare = directory.resolve("spare.conf");
+        Files.copy(volume.resolve("gocryptfs.conf"), spare);
+        run(
+            "passwd",
+            "--key-service",
+            made,
+            "--config",
+            spare,
+            "--new-password-file",
+            recovery,
+            volume);
+        run("check", "--config", spare, "--password-file", recovery, volume);
         run("check", "--key-service", made, volume);
+        Process wrong = coffer("check", "--password-file", recovery, volume);
+        wrong.getInputStream().readAllBytes();
+        assertEquals(12, wrong.waitFor(), "the volume's own configuration is the service's");
       } else {
-        Path recovery = Files.writeString(directory.resolve("password"), "for a bad day\n");
         run(
             "protector",
             "add",
