@@ -77,7 +77,7 @@ final class CaCommand extends Commands.Group {
               defaultValue = "Coffer key service",
               description = "Its common name, for people.")
           String name,
-      @Parameters(paramLabel = "DIR") Path directory)
+      @Parameters(paramLabel = "DIR", description = "A new or empty directory.") Path directory)
       throws IOException {
     CertificateAuthority.create(directory, name, Clock.systemUTC());
     console().say("made the authority " + directory + "; keep " + directory + "/ca.key secret");

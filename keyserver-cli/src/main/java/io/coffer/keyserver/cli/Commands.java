@@ -1,5 +1,6 @@
 package io.coffer.keyserver.cli;
 
+import io.coffer.keyserver.audit.AuditException;
 import io.coffer.keyserver.seal.SealException;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -103,6 +104,14 @@ final class Commands {
       case FileSystemException file -> {
         console.say(String.valueOf(file.getMessage()));
         console.err().println("  Name a place that can be written to and has room. " + help);
+      }
+      case AuditException audit -> {
+        console.say(String.valueOf(audit.getMessage()));
+        console
+            .err()
+            .println(
+                "  Keep the log as it is for whoever looks into that, and compare it with copies"
+                    + " kept elsewhere. To go on, restore a backup: 'coffer keyserver restore'.");
       }
       case IOException io -> {
         String message = String.valueOf(io.getMessage());

@@ -4,40 +4,25 @@ import io.coffer.crypto.SecretBytes;
 import io.coffer.keyserver.audit.AuditLog;
 import io.coffer.keyserver.ca.CertificateAuthority;
 import io.coffer.keyserver.ca.DurableFiles;
-import io.coffer.keyserver.ca.Pem;
-import io.coffer.keyserver.ca.Profile;
-import io.coffer.keyserver.ca.TrustedAuthority;
 import io.coffer.keyserver.engine.EtcdSettings;
 import io.coffer.keyserver.json.JsonException;
 import io.coffer.keyserver.json.JsonObject;
+import io.coffer.keyserver.seal.Seal;
 import io.coffer.keyserver.seal.SealException;
-import io.coffer.keyserver.seal.Share;
-import io.coffer.keyserver.server.Hardware;
+import io.coffer.keyserver.seal.Way;
 import io.coffer.keyserver.server.KeyServer;
 import io.coffer.keyserver.server.Limits;
 import io.coffer.keyserver.server.ServerBackup;
 import io.coffer.keyserver.server.ServerHome;
 import io.coffer.keyserver.tpm.TpmChannel;
 import io.coffer.keyserver.tpm.TpmEndpoint;
-import io.coffer.keyserver.wire.SealedRequest;
-import io.coffer.keyserver.wire.UnwrapException;
 import java.io.IOException;
-import java.net.URI;
-import java.net.http.HttpClient;
-import java.net.http.HttpRequest;
-import java.net.http.HttpRequest.BodyPublishers;
-import java.net.http.HttpResponse;
-import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.cert.X509Certificate;
 import java.time.Clock;
-import java.time.Duration;
-import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.CountDownLatch;
 import java.util.regex.Matcher;
@@ -67,7 +52,6 @@ import picocli.CommandLine.Parameters;
       "  coffer keyserver status keys          is it there, is it open?"
     })
 final class KeyserverCommand extends Commands.Group {
-  private static final Pattern QUORUM = Pattern.compile("([0-9]{1,3})/([0-9]{1,3})");
   private static final Pattern ID = Pattern.compile("[0-9a-f-]{36}");
   private static final Pattern BOX =
       Pattern.compile("/v1/services/[a-z0-9._-]+/owners/[a-z]+:[a-z0-9._-]+/keys");
@@ -80,222 +64,6 @@ final class KeyserverCommand extends Commands.Group {
   /** Writes a stack trace for each handshake that fails, and so for each scan of the port. */
   private static final java.util.logging.Logger HANDSHAKES =
       java.util.logging.Logger.getLogger("io.helidon.webserver.ConnectionHandler");
-
-  /** Where several servers have their store. */
-  static final class EtcdOptions {
-    @Option(
-        names = "--etcd",
-        paramLabel = "URL,...",
-        split = ",",
-        description =
-            "Keep the records in etcd, which several servers share:"
-                + " its members, https://HOST:2379 each.")
-    private @Nullable List<String> endpoints;
-
-    @Option(
-        names = "--etcd-prefix",
-        paramLabel = "PREFIX",
-        defaultValue = "/coffer/",
-        description = "What the names of the entries there begin with (default: /coffer/).")
-    private String prefix = "";
-
-    @Option(
-        names = "--etcd-ca",
-        paramLabel = "FILE",
-        description = "Certificate of who issued the members' certificates.")
-    private @Nullable Path authority;
-
-    @Option(
-        names = "--etcd-cert",
-        paramLabel = "FILE",
-        description = "Certificate to show to etcd, FILE.pem; its key is FILE.key.")
-    private @Nullable Path certificate;
-
-    private @Nullable EtcdSettings settings() throws Failure {
-      if (endpoints == null) {
-        if (authority != null || certificate != null) {
-          throw new Failure(
-              Failure.USAGE, "certificates for etcd, but no --etcd", "Name its members.");
-        }
-        return null;
-      }
-      try {
-        return new EtcdSettings(
-            endpoints.stream().map(URI::create).toList(), prefix, authority, certificate);
-      } catch (IllegalArgumentException e) {
-        throw new Failure(
-            Failure.USAGE,
-            String.valueOf(e.getMessage()),
-            "For example: --etcd https://e1:2379,https://e2:2379 --etcd-prefix /coffer/");
-      }
-    }
-  }
-
-  /** How a new server is made. */
-  static final class InitOptions {
-    @Mixin private EtcdOptions etcd = new EtcdOptions();
-
-    @Option(
-        names = "--name",
-        paramLabel = "NAME",
-        defaultValue = "server",
-        description = "What this one of several servers is called (default: server).")
-    private String name = "";
-
-    @Option(
-        names = "--listen",
-        paramLabel = "ADDRESS:PORT",
-        defaultValue = ServerHome.DEFAULT_HOST + ":" + ServerHome.DEFAULT_PORT,
-        description = "Where it listens (default: ${DEFAULT-VALUE}).")
-    private String listen = "";
-
-    @Option(
-        names = "--host",
-        paramLabel = "HOST",
-        description = "A further name or address that clients reach it by; may be repeated.")
-    private @Nullable List<String> hosts;
-
-    @Option(
-        names = "--quorum",
-        paramLabel = "K/N",
-        description = "Open it by any K of N shares instead of a passphrase.")
-    private @Nullable String quorum;
-
-    @Option(
-        names = "--seal",
-        paramLabel = "KIND",
-        description =
-            "Seal it to hardware as well, by which it opens itself: tpm or pkcs11. The passphrase"
-                + " or the quorum remains for the day when that fails.")
-    private @Nullable String seal;
-
-    @Mixin private HardwareOptions hardware = new HardwareOptions();
-
-    @Option(
-        names = "--shares-dir",
-        paramLabel = "DIR",
-        description = "Write the shares there, one file each, instead of printing them.")
-    private @Nullable Path sharesDirectory;
-
-    /** Is any of them given that differs from what is so anyway? */
-    private boolean areGiven() {
-      return etcd.endpoints != null
-          || !name.equals("server")
-          || !listen.equals(ServerHome.DEFAULT_HOST + ":" + ServerHome.DEFAULT_PORT)
-          || hosts != null
-          || quorum != null
-          || seal != null
-          || sharesDirectory != null;
-    }
-  }
-
-  /** Which server, and as whom. */
-  static final class Remote {
-    @Mixin private Link link = new Link();
-
-    @Parameters(
-        paramLabel = "DIR",
-        description =
-            "The server's directory, or one like it with"
-                + " server.json, ca/ca.pem and the operator's certificate.")
-    private Path directory = Path.of(".");
-
-    private JsonObject send(String method, String path, @Nullable JsonObject body)
-        throws IOException, Failure {
-      return link.send(directory, method, path, body);
-    }
-  }
-
-  /** The way to a server whose directory is known. */
-  static final class Link {
-    @Option(names = "--url", paramLabel = "URL", description = "The server, if not the one of DIR.")
-    private @Nullable String url;
-
-    @Option(
-        names = "--cert",
-        paramLabel = "FILE",
-        description = "Your certificate (default: DIR/operator.pem); its key is FILE.key.")
-    private @Nullable Path certificate;
-
-    private Path certificate(ServerHome home) {
-      return certificate == null ? home.certificate("operator") : certificate;
-    }
-
-    /** Sends; a body that holds bytes, which are secret, is sealed to the server. */
-    private JsonObject send(Path directory, String method, String path, @Nullable JsonObject body)
-        throws IOException, Failure {
-      ServerHome home = ServerHome.open(directory);
-      ServerHome.Listen listen = home.listen();
-      String host =
-          listen.host().equals("0.0.0.0") || listen.host().equals("::")
-              ? "localhost"
-              : listen.host();
-      URI base = Unreachable.address(url == null ? "https://" + host + ":" + listen.port() : url);
-      Path file = certificate(home);
-      if (!Files.exists(file)) {
-        throw new Failure(
-            Failure.OTHER,
-            file + " does not exist",
-            "Name your certificate with --cert; 'coffer ca issue' makes one.");
-      }
-      Path key =
-          file.resolveSibling(file.getFileName().toString().replaceAll("\\.pem$", "") + ".key");
-      X509Certificate shown = Pem.readCertificate(file);
-      Unreachable.requireValid(shown, file);
-      var context =
-          new TrustedAuthority(Pem.readCertificate(home.authority()), null)
-              .context(shown, Pem.readPrivateKey(key, "EC"), Set.of(Profile.SERVER));
-      byte[] content = body == null ? new byte[0] : body.toBytes();
-      String type = "application/json";
-      if (body != null && body.holdsBytes()) {
-        try (SecretBytes clear = SecretBytes.take(content)) {
-          JsonObject server = send(directory, "GET", SealedRequest.KEY_PATH, null);
-          content = SealedRequest.seal(server.bytes("public_key"), shown, method, path, clear);
-          type = SealedRequest.CONTENT_TYPE;
-        } catch (JsonException | UnwrapException | IllegalArgumentException e) {
-          throw new Failure(
-              Failure.OTHER,
-              "the secret cannot be sealed to the server at " + base + ": " + e.getMessage(),
-              "Correct the address, or the certificate " + file + ".");
-        }
-      }
-      try (HttpClient client =
-          HttpClient.newBuilder()
-              .sslContext(context)
-              .version(HttpClient.Version.HTTP_1_1)
-              .connectTimeout(Duration.ofSeconds(10))
-              .build()) {
-        HttpRequest request =
-            HttpRequest.newBuilder(base.resolve(path))
-                .timeout(Duration.ofSeconds(60))
-                .header("Content-Type", type)
-                .method(method, BodyPublishers.ofByteArray(content))
-                .build();
-        HttpResponse<byte[]> response = client.send(request, BodyHandlers.ofByteArray());
-        JsonObject answer =
-            response.body().length == 0
-                ? new JsonObject()
-                : JsonObject.parse(response.body(), Set.of());
-        if (response.statusCode() >= 400) {
-          throw new Failure(
-              response.statusCode() == 403 ? Failure.WRONG_SECRET : Failure.OTHER,
-              answer.string("title"),
-              answer.string("detail"));
-        }
-        return answer;
-      } catch (JsonException e) {
-        throw new Failure(
-            Failure.OTHER,
-            "what answers at " + base + " is no key server: " + e.getMessage(),
-            "Correct the address.");
-      } catch (InterruptedException e) {
-        Thread.currentThread().interrupt();
-        throw new IOException("interrupted", e);
-      } catch (IOException e) {
-        throw Unreachable.explain(e, base, file, home.authority());
-      }
-    }
-  }
 
   @Command(
       name = "init",
@@ -310,7 +78,10 @@ final class KeyserverCommand extends Commands.Group {
         "",
         "Examples:",
         "  coffer keyserver init keys",
-        "  coffer keyserver init --quorum 2/3 --shares-dir /media/shares keys"
+        "  coffer keyserver init --quorum 2/3 --shares-dir /media/shares keys",
+        "  coffer keyserver init --seal tpm --pcr 0 --pcr 7 --policy-key policy.pem keys",
+        "  coffer keyserver init --seal pkcs11 --pkcs11-library FILE --token hsm1 keys",
+        "  coffer keyserver init --etcd https://e1:2379,https://e2:2379 --name k1 k1"
       })
   int init(
       @Mixin InitOptions options,
@@ -319,12 +90,12 @@ final class KeyserverCommand extends Commands.Group {
               paramLabel = "FILE",
               description = "Take the passphrase from the first line of FILE, '-' for stdin.")
           @Nullable Path passphraseFile,
-      @Parameters(paramLabel = "DIR") Path directory)
+      @Parameters(paramLabel = "DIR", description = "A new or empty directory.") Path directory)
       throws IOException, Failure {
-    make(options, passphraseFile, directory).close();
+    options.make(passphraseFile, directory, console()).close();
     console().say("made a key server in " + directory);
     console().err().println("  Start it with 'coffer keyserver run " + directory + "'.");
-    if ("tpm".equals(options.seal)) {
+    if (options.isTpm()) {
       TpmPolicyCommand.tellNext(console(), directory);
     }
     return 0;
@@ -392,93 +163,9 @@ final class KeyserverCommand extends Commands.Group {
     return 0;
   }
 
-  /** The passphrase of the server that was made; of no use for one with a quorum. */
-  private SecretBytes make(InitOptions options, @Nullable Path passphraseFile, Path directory)
-      throws IOException, Failure {
-    ServerHome.Listen listen = listen(options.listen);
-    HardwareOptions.Chosen hardware =
-        options.seal == null
-            ? null
-            : options.hardware.choose(options.seal, options.seal, Hardware.NONE, console());
-    ServerHome.Opening opening;
-    SecretBytes passphrase = null;
-    if (options.quorum != null) {
-      int[] quorum = quorum(options.quorum);
-      opening = ServerHome.Opening.quorum(quorum[0], quorum[1]);
-    } else {
-      passphrase = console().secret(passphraseFile, "New passphrase of the key server: ", true);
-      opening = ServerHome.Opening.passphrase(passphrase);
-    }
-    if (hardware != null) {
-      opening = opening.and(hardware.hardware(), hardware.extra());
-    }
-    try {
-      List<Share> shares =
-          ServerHome.init(
-              directory,
-              options.name,
-              listen.host(),
-              listen.port(),
-              new LinkedHashSet<>(options.hosts == null ? List.of() : options.hosts),
-              opening,
-              options.etcd.settings(),
-              Clock.systemUTC());
-      handOut(shares, options.sharesDirectory, console());
-    } catch (SealException e) {
-      closeIfAny(passphrase);
-      boolean device = !e.advice().isEmpty();
-      throw new Failure(
-          device ? Failure.OTHER : Failure.USAGE,
-          String.valueOf(e.getMessage()),
-          device ? e.advice() : "Nothing was made; try again.");
-    } catch (IOException | RuntimeException e) {
-      closeIfAny(passphrase);
-      throw e;
-    }
-    return passphrase == null ? SecretBytes.take(new byte[1]) : passphrase;
-  }
-
-  private static void closeIfAny(@Nullable SecretBytes secret) {
+  static void closeIfAny(@Nullable SecretBytes secret) {
     if (secret != null) {
       secret.close();
-    }
-  }
-
-  /** The two numbers of a quorum. */
-  static int[] quorum(String text) throws Failure {
-    Matcher quorum = QUORUM.matcher(text);
-    if (!quorum.matches()) {
-      throw new Failure(
-          Failure.USAGE, "'" + text + "' is no quorum", "Write K/N, for example 3/5.");
-    }
-    return new int[] {Integer.parseInt(quorum.group(1)), Integer.parseInt(quorum.group(2))};
-  }
-
-  static void handOut(List<Share> shares, @Nullable Path directory, Console console)
-      throws IOException {
-    if (shares.isEmpty()) {
-      return;
-    }
-    if (directory != null) {
-      DurableFiles.createPrivateDirectory(directory);
-    } else {
-      console.say("give each of these shares to another operator; they are not shown again");
-    }
-    for (Share share : shares) {
-      byte[] text = share.text();
-      try {
-        if (directory == null) {
-          console.printSecret(text);
-        } else {
-          byte[] line = Arrays.copyOf(text, text.length + 1);
-          line[text.length] = '\n';
-          DurableFiles.writePrivate(directory.resolve("share-" + share.number()), line);
-          Arrays.fill(line, (byte) 0);
-        }
-      } finally {
-        Arrays.fill(text, (byte) 0);
-        share.close();
-      }
     }
   }
 
@@ -519,7 +206,7 @@ final class KeyserverCommand extends Commands.Group {
                   "Also serve OpenStack's Key Manager API there, to projects that an operator opens"
                       + " it for; it gives out clear secrets.")
           @Nullable String barbican,
-      @Parameters(paramLabel = "DIR") Path directory)
+      @Parameters(paramLabel = "DIR", description = "The server's directory.") Path directory)
       throws IOException, Failure, SealException {
     ServerHome.Listen door = barbican == null ? null : listen(barbican);
     if (logJson) {
@@ -536,21 +223,23 @@ final class KeyserverCommand extends Commands.Group {
           "Leave them out. Where it listens stands in " + directory.resolve("server.json") + ".");
     }
     if (make) {
-      SecretBytes made = make(options, passphraseFile, directory);
-      if (options.quorum == null) {
-        passphrase = made;
-      } else {
+      SecretBytes made = options.make(passphraseFile, directory, console());
+      if (options.isQuorum()) {
         made.close();
         sealed = true;
+      } else {
+        passphrase = made;
       }
     }
     ServerHome home = ServerHome.open(directory);
     KeyServer server;
     boolean byHardware;
+    boolean byPassphrase;
     try {
+      byPassphrase = opensByPassphrase(home);
       byHardware =
           passphrase == null && passphraseFile == null && !sealed && !home.hardware().isNone();
-      if (passphrase == null && !sealed && !byHardware && opensByPassphrase(home)) {
+      if (passphrase == null && !sealed && !byHardware && byPassphrase) {
         passphrase = console().secret(passphraseFile, "Passphrase of the key server: ", false);
       }
       server =
@@ -593,7 +282,10 @@ final class KeyserverCommand extends Commands.Group {
                 + ":"
                 + server.port()
                 + (server.isSealed()
-                    ? ", sealed; open it with 'coffer keyserver unseal " + directory + "'"
+                    ? ", sealed; open it with 'coffer keyserver unseal "
+                        + (byPassphrase ? "" : "--share ")
+                        + directory
+                        + "'"
                     : " and is open, by " + server.openedBy()));
     console()
         .err()
@@ -615,8 +307,8 @@ final class KeyserverCommand extends Commands.Group {
 
   private static boolean opensByPassphrase(ServerHome home) throws IOException {
     try (var engine = home.openEngine(false)) {
-      return io.coffer.keyserver.seal.Seal.load(engine).slots().stream()
-          .anyMatch(slot -> slot.way() instanceof io.coffer.keyserver.seal.Way.Passphrase);
+      return Seal.load(engine).slots().stream()
+          .anyMatch(slot -> slot.way() instanceof Way.Passphrase);
     }
   }
 
@@ -838,10 +530,23 @@ final class KeyserverCommand extends Commands.Group {
       name = "status",
       mixinStandardHelpOptions = true,
       description = "Tell whether the server answers and is open. Exit code 0 if it is open.",
-      footer = {"", "Example:", "  coffer keyserver status keys"})
-  int status(@Mixin Remote remote) throws IOException, Failure, JsonException {
+      footer = {
+        "",
+        "Examples:",
+        "  coffer keyserver status keys",
+        "  coffer keyserver status --json --cert k1/operator.pem k2"
+      })
+  int status(
+      @Option(names = "--json", description = "Print what the server answers, a JSON object.")
+          boolean json,
+      @Mixin Remote remote)
+      throws IOException, Failure, JsonException {
     JsonObject status = remote.send("GET", "/v1/status", null);
     boolean sealed = status.bool("sealed", true);
+    if (json) {
+      console().printSecret(status.toBytes());
+      return sealed ? Failure.OTHER : 0;
+    }
     console().out().println(sealed ? "sealed" : "open");
     String by = status.optionalString("opened_by");
     if (by != null) {
@@ -1035,7 +740,7 @@ final class KeyserverCommand extends Commands.Group {
     return 0;
   }
 
-  private static ServerHome.Listen listen(String text) throws Failure {
+  static ServerHome.Listen listen(String text) throws Failure {
     Matcher listen = LISTEN.matcher(text);
     if (!listen.matches() || Integer.parseInt(listen.group(2)) > 65535) {
       throw new Failure(

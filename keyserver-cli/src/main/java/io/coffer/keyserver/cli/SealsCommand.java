@@ -1,6 +1,7 @@
 package io.coffer.keyserver.cli;
 
 import io.coffer.crypto.SecretBytes;
+import io.coffer.keyserver.json.JsonObject;
 import io.coffer.keyserver.seal.Seal;
 import io.coffer.keyserver.seal.SealException;
 import io.coffer.keyserver.seal.Share;
@@ -96,11 +97,23 @@ final class SealsCommand extends Commands.Group {
       mixinStandardHelpOptions = true,
       description = "List the seals of the key server in DIR, which may be running.",
       footer = {"", "Example:", "  coffer keyserver seals list keys"})
-  int list(@Parameters(paramLabel = "DIR") Path directory) throws IOException {
+  int list(
+      @Option(names = "--json", description = "One JSON object a line.") boolean json,
+      @Parameters(paramLabel = "DIR", description = "The server's directory.") Path directory)
+      throws IOException {
     for (Seal.Slot slot : ServerSeals.read(ServerHome.open(directory)).slots()) {
-      console()
-          .out()
-          .printf("%s\t%s\t%s%n", slot.name(), slot.way().kind(), slot.way().description());
+      Way way = slot.way();
+      if (json) {
+        console()
+            .printSecret(
+                new JsonObject()
+                    .put("name", slot.name())
+                    .put("kind", way.kind())
+                    .put("description", way.description())
+                    .toBytes());
+      } else {
+        console().out().printf("%s\t%s\t%s%n", slot.name(), way.kind(), way.description());
+      }
     }
     return 0;
   }
@@ -143,7 +156,7 @@ final class SealsCommand extends Commands.Group {
               paramLabel = "DIR",
               description = "Write the shares there, one file each, instead of printing them.")
           @Nullable Path sharesDirectory,
-      @Parameters(paramLabel = "DIR") Path directory)
+      @Parameters(paramLabel = "DIR", description = "The server's directory.") Path directory)
       throws IOException, Failure, SealException {
     ServerHome home = ServerHome.open(directory);
     String called = name == null ? kind : name;
@@ -168,7 +181,7 @@ final class SealsCommand extends Commands.Group {
               "how many shares shall there be, and how many of them open the server?",
               "Write --quorum K/N, for example --quorum 3/5.");
         }
-        int[] numbers = KeyserverCommand.quorum(quorum);
+        int[] numbers = InitOptions.numbers(quorum);
         extra =
             (seal, root) -> {
               Seal.NewQuorum made = seal.withQuorum(root, called, numbers[0], numbers[1]);
@@ -185,7 +198,7 @@ final class SealsCommand extends Commands.Group {
     try (ServerSeals seals = ServerSeals.open(home, Clock.systemUTC())) {
       seals.add(seal -> open.open(home, seal, console()), extra, then);
     }
-    KeyserverCommand.handOut(shares, sharesDirectory, console());
+    InitOptions.handOut(shares, sharesDirectory, console());
     console().say("added the seal '" + called + "'");
     if (kind.equals("tpm")) {
       TpmPolicyCommand.tellNext(console(), directory);
@@ -205,7 +218,7 @@ final class SealsCommand extends Commands.Group {
   int remove(
       @Option(names = "--name", paramLabel = "NAME", required = true, description = "Its name.")
           String name,
-      @Parameters(paramLabel = "DIR") Path directory)
+      @Parameters(paramLabel = "DIR", description = "The server's directory.") Path directory)
       throws IOException, SealException {
     try (ServerSeals seals = ServerSeals.open(ServerHome.open(directory), Clock.systemUTC())) {
       seals.remove(name);

@@ -84,7 +84,11 @@ final class TpmPolicyCommand extends Commands.Group {
       },
       footer = {"", "Example:", "  coffer keyserver tpm-policy new-key --out policy.key"})
   int newKey(
-      @Option(names = "--out", paramLabel = "FILE", required = true, description = "policy.key")
+      @Option(
+              names = "--out",
+              paramLabel = "FILE",
+              required = true,
+              description = "Where to write the private key.")
           Path out,
       @Option(
               names = "--passphrase-file",
@@ -136,7 +140,7 @@ final class TpmPolicyCommand extends Commands.Group {
               paramLabel = "NAME",
               description = "Which, if several are for TPMs.")
           @Nullable String name,
-      @Parameters(paramLabel = "DIR") Path directory)
+      @Parameters(paramLabel = "DIR", description = "The server's directory.") Path directory)
       throws IOException, Failure, SealException {
     ServerHome home = ServerHome.open(directory);
     List<Seal.Slot> slots =
@@ -243,7 +247,7 @@ final class TpmPolicyCommand extends Commands.Group {
       },
       footer = {"", "Example:", "  coffer keyserver tpm-policy accept keys approval.json"})
   int accept(
-      @Parameters(paramLabel = "DIR") Path directory,
+      @Parameters(paramLabel = "DIR", description = "The server's directory.") Path directory,
       @Parameters(paramLabel = "APPROVAL") Path file)
       throws IOException, SealException {
     ServerHome home = ServerHome.open(directory);
@@ -275,7 +279,8 @@ final class TpmPolicyCommand extends Commands.Group {
       mixinStandardHelpOptions = true,
       description = "List the approved states of the key server in DIR, and which is now.",
       footer = {"", "Example:", "  coffer keyserver tpm-policy list keys"})
-  int list(@Parameters(paramLabel = "DIR") Path directory) throws IOException, SealException {
+  int list(@Parameters(paramLabel = "DIR", description = "The server's directory.") Path directory)
+      throws IOException, SealException {
     ServerHome home = ServerHome.open(directory);
     Seal seal = ServerSeals.read(home);
     String device = home.hardware().tpm();

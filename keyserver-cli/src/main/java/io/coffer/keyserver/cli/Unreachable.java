@@ -39,7 +39,7 @@ final class Unreachable {
           "'" + typed + "' is no address of a key server",
           "Write https://HOST:PORT, for example https://127.0.0.1:7450.");
     }
-    return address;
+    return URI.create("https://" + address.getRawAuthority());
   }
 
   /** Not to be found out from the alert that a server sends. */

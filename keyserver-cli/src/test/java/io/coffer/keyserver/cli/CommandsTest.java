@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.coffer.cli.ExtraCommand;
 import io.coffer.keyserver.ca.Pem;
 import io.coffer.keyserver.client.KeyClient;
+import io.coffer.keyserver.json.JsonException;
 import io.coffer.keyserver.json.JsonObject;
 import java.io.BufferedReader;
 import java.io.ByteArrayOutputStream;
@@ -69,6 +70,10 @@ class CommandsTest {
     return new Ran(exit, out.toString(UTF_8), err.toString(UTF_8));
   }
 
+  private static JsonObject json(String text) throws JsonException {
+    return JsonObject.parse(text.getBytes(UTF_8), Set.of());
+  }
+
   /** Starts a server in a process of its own, and waits until it says that it listens. */
   private static Process start(Object... words) throws IOException {
     List<String> command =
@@ -110,8 +115,16 @@ class CommandsTest {
       Ran status = run("keyserver", "status", home);
       assertEquals(0, status.exit(), status.err());
       assertEquals("open\n", status.out());
+      JsonObject told = json(run("keyserver", "status", "--json", home).out());
+      assertFalse(told.bool("sealed", true));
+      assertEquals("operator:operator", told.string("you"));
       assertEquals(0, run("keyserver", "seal", home).exit());
       assertEquals(11, run("keyserver", "status", home).exit());
+      Ran closed = run("keyserver", "status", "--json", home);
+      assertEquals(11, closed.exit());
+      assertTrue(json(closed.out()).bool("sealed", false));
+      JsonObject seal = json(run("keyserver", "seals", "list", "--json", home).out());
+      assertEquals("passphrase", seal.string("kind"));
       Path wrong = Files.writeString(directory.resolve("wrong"), "a bad passphrase\n");
       Ran refused = run("keyserver", "unseal", "--passphrase-file", wrong, home);
       assertEquals(12, refused.exit());
@@ -193,6 +206,14 @@ class CommandsTest {
           run("keyserver", "restore", directory.resolve("backup"), directory.resolve("elsewhere"));
       assertEquals(11, twice.exit());
       assertTrue(twice.err().contains("is not empty"), twice.err());
+      Path log = directory.resolve("backup/audit.jsonl");
+      byte[] whole = Files.readAllBytes(log);
+      Files.write(log, java.util.Arrays.copyOf(whole, whole.length - 1));
+      Ran damaged =
+          run("keyserver", "restore", directory.resolve("backup"), directory.resolve("damaged"));
+      assertEquals(11, damaged.exit());
+      assertTrue(damaged.err().contains("take another backup"), damaged.err());
+      Files.write(log, whole);
       Ran unlike =
           run(
               "keyserver",
@@ -238,6 +259,7 @@ class CommandsTest {
     Ran tampered = run("audit", "verify", home);
     assertEquals(11, tampered.exit());
     assertFalse(tampered.err().contains("Exception"), tampered.err());
+    assertTrue(tampered.err().contains("compare it with copies"), tampered.err());
     assertEquals(11, run("keyserver", "status", home).exit());
     assertTrue(run("keyserver", "status", home).err().contains("coffer keyserver run"));
   }

@@ -281,7 +281,8 @@ public final class Attestations {
         || !Arrays.equals(proof.publicKey(), publicKey)) {
       throw ProblemException.forbidden(
           "the endpoint has not proved itself by its TPM, or not in the last hour",
-          "Attest first: POST /v1/attestation/challenge, then /v1/attestation/proof.");
+          "Our clients do so if the file for --key-service has \"tpm\":\"/dev/tpmrm0\"; others POST"
+              + " /v1/attestation/challenge, then /v1/attestation/proof.");
     }
   }
 }

@@ -379,7 +379,12 @@ public final class Keys {
           throw new ProblemException(
               410,
               "version " + version + " of the " + what + " has been retired",
-              "Use the current version, or ask whoever manages it to activate this one again.");
+              (key.integer("current", 1, Integer.MAX_VALUE) == version
+                      ? "It is the current one: rotate"
+                      : "Use the current version")
+                  + ", or have whoever manages it activate this one again: POST .../versions/"
+                  + version
+                  + "/activate.");
         }
         return entry;
       }

@@ -37,6 +37,7 @@ import java.util.Arrays;
 import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.CancellationException;
@@ -204,65 +205,81 @@ public final class KeyClient implements AutoCloseable {
 
   /**
    * Asks a server one thing, in the name of the certificate alone; of several servers, the first
-   * that can be reached. A body that holds bytes, as keys that are brought, is sealed to the server
-   * ({@link SealedRequest}).
+   * that is there, is open and has its store. A body with a secret is sealed to the server ({@link
+   * SealedRequest}).
    *
    * @return an empty object if there is nothing in the answer
    * @throws KeyServiceException if it refuses, or none can be reached
    */
   public static JsonObject ask(
       Settings settings, String method, String path, @Nullable JsonObject body) throws IOException {
+    return ask(settings, TIMEOUT, method, path, body);
+  }
+
+  /**
+   * Asks as {@link #ask(Settings, String, String, JsonObject)} does, and waits for each server's
+   * answer for so long.
+   */
+  public static JsonObject ask(
+      Settings settings, Duration timeout, String method, String path, @Nullable JsonObject body)
+      throws IOException {
     try (HttpClient http = connector(settings)) {
-      IOException unreachable = new IOException("there is none");
+      KeyServiceException away = null;
       for (URI url : settings.urls()) {
+        Exchange exchange = new Exchange(http, url, timeout);
         try {
-          return body != null && body.holdsBytes()
-              ? askSealed(http, url, settings.certificate(), method, path, body)
-              : exchange(
-                  http, url, method, path, JSON, body == null ? new byte[0] : body.toBytes());
+          return body != null && SealedRequest.isDue(body)
+              ? exchange.sealed(settings.certificate(), method, path, body)
+              : exchange.ask(method, path, JSON, body == null ? new byte[0] : body.toBytes());
         } catch (KeyServiceException e) {
-          throw e;
+          if (e.status() != 503) {
+            throw e;
+          }
+          away = e;
         } catch (IOException e) {
-          unreachable = e;
+          // What a server that is there has said is worth more than that another is not.
+          if (away == null || away.status() == KeyServiceException.UNREACHABLE) {
+            away = new KeyServiceException("the key server " + trouble(e), e);
+          }
         }
       }
-      throw new KeyServiceException("the key server " + trouble(unreachable), unreachable);
+      throw Objects.requireNonNull(away); // there is at least one server
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new KeyServiceException("interrupted while waiting for the key server", e);
     }
   }
 
-  private static JsonObject askSealed(
-      HttpClient http,
-      URI url,
-      X509Certificate certificate,
-      String method,
-      String path,
-      JsonObject body)
-      throws IOException, InterruptedException {
-    JsonObject key = exchange(http, url, "GET", SealedRequest.KEY_PATH, JSON, new byte[0]);
-    try (SecretBytes clear = SecretBytes.take(body.toBytes())) {
-      byte[] sealed = SealedRequest.seal(key.bytes("public_key"), certificate, method, path, clear);
-      return exchange(http, url, method, path, SealedRequest.CONTENT_TYPE, sealed);
-    } catch (JsonException | UnwrapException e) {
-      throw malformed(e);
+  /** Requests to one server. */
+  private record Exchange(HttpClient http, URI url, Duration timeout) {
+    private JsonObject sealed(
+        X509Certificate certificate, String method, String path, JsonObject body)
+        throws IOException, InterruptedException {
+      JsonObject key = ask("GET", SealedRequest.KEY_PATH, JSON, new byte[0]);
+      try (SecretBytes clear = SecretBytes.take(body.toBytes())) {
+        byte[] sealed =
+            SealedRequest.seal(key.bytes("public_key"), certificate, method, path, clear);
+        return ask(method, path, SealedRequest.CONTENT_TYPE, sealed);
+      } catch (JsonException | UnwrapException e) {
+        throw malformed(e);
+      }
     }
-  }
 
-  private static JsonObject exchange(
-      HttpClient http, URI url, String method, String path, String type, byte[] content)
-      throws IOException, InterruptedException {
-    HttpRequest request =
-        HttpRequest.newBuilder(URI.create(url + path))
-            .timeout(TIMEOUT)
-            .header("Content-Type", type)
-            .method(
-                method,
-                content.length == 0 ? BodyPublishers.noBody() : BodyPublishers.ofByteArray(content))
-            .build();
-    HttpResponse<byte[]> response = http.send(request, BodyHandlers.ofByteArray());
-    return response.body().length == 0 ? new JsonObject() : answer(response);
+    private JsonObject ask(String method, String path, String type, byte[] content)
+        throws IOException, InterruptedException {
+      HttpRequest request =
+          HttpRequest.newBuilder(URI.create(url + path))
+              .timeout(timeout)
+              .header("Content-Type", type)
+              .method(
+                  method,
+                  content.length == 0
+                      ? BodyPublishers.noBody()
+                      : BodyPublishers.ofByteArray(content))
+              .build();
+      HttpResponse<byte[]> response = http.send(request, BodyHandlers.ofByteArray());
+      return response.body().length == 0 ? new JsonObject() : answer(response);
+    }
   }
 
   private static int strippedLength(byte[] text) {
@@ -576,9 +593,8 @@ public final class KeyClient implements AutoCloseable {
         String detail = json.optionalString("detail");
         throw new KeyServiceException(
             response.statusCode(),
-            "the key server refuses: "
-                + json.optionalString("title")
-                + (detail == null ? "" : ". " + detail));
+            String.valueOf(json.optionalString("title")),
+            detail == null ? "" : detail);
       }
       return json;
     } catch (JsonException e) {

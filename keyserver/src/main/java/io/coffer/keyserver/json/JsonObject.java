@@ -187,11 +187,6 @@ public final class JsonObject {
     return members.get(name) != null;
   }
 
-  /** Is any member a byte array, as secrets are? */
-  public boolean holdsBytes() {
-    return members.values().stream().anyMatch(byte[].class::isInstance);
-  }
-
   /** Refuses members that nobody would look at, so that a typing mistake does not go unnoticed. */
   public void allow(String... names) throws JsonException {
     for (String name : members.keySet()) {

@@ -37,6 +37,7 @@ import org.jspecify.annotations.Nullable;
  * directory, the private keys among them; of the store, only ciphertext.
  */
 public final class ServerBackup {
+  private static final String ANOTHER = "; nothing was restored, take another backup";
   private static final String MANIFEST = "backup.json";
   private static final String FORMAT = "coffer keyserver backup 1";
   private static final String STORE = "store.db";
@@ -274,17 +275,17 @@ public final class ServerBackup {
       }
       Path file = backup.resolve(name);
       if (!Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS)) {
-        throw new IOException("the backup has lost its file " + name);
+        throw new IOException("the backup has lost its file " + name + ANOTHER);
       }
       if (!sha256(file).equals(entry.string("sha256"))) {
-        throw new IOException("the backup's file " + name + " is damaged");
+        throw new IOException("the backup's file " + name + " is damaged" + ANOTHER);
       }
       names.add(name);
     }
     Set<String> needed = new HashSet<>(Set.of(STORE, LOG, SETTINGS, "audit.pem", "audit.key"));
     names.forEach(needed::remove);
     if (!needed.isEmpty()) {
-      throw new IOException("the backup lacks " + String.join(", ", needed));
+      throw new IOException("the backup lacks " + String.join(", ", needed) + ANOTHER);
     }
     return names;
   }

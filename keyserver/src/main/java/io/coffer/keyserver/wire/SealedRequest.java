@@ -2,9 +2,11 @@ package io.coffer.keyserver.wire;
 
 import io.coffer.crypto.SecretBytes;
 import io.coffer.keyserver.ca.Identity;
+import io.coffer.keyserver.json.JsonObject;
 import java.nio.charset.StandardCharsets;
 import java.security.PrivateKey;
 import java.security.cert.X509Certificate;
+import java.util.Set;
 
 /**
  * The body of a request, sealed by {@link Hpke} to the key that a server has for that: what TLS and
@@ -20,7 +22,16 @@ public final class SealedRequest {
   /** Where a server tells its key, as {@code public_key}. */
   public static final String KEY_PATH = "/v1/sealing-key";
 
+  /** Members that are secrets: keys, what opens the server, and what tokens are given for. */
+  private static final Set<String> SECRETS =
+      Set.of("material", "passphrase", "share", "credential", "ticket");
+
   private SealedRequest() {}
+
+  /** Is there a secret in a body, so that it is to be sealed? */
+  public static boolean isDue(JsonObject body) {
+    return SECRETS.stream().anyMatch(body::has);
+  }
 
   /**
    * Seals a body.

@@ -95,10 +95,9 @@ class ClearKeysTest {
                 "-Xmx192m",
                 "-Xmn128m", // what is not collected is not overwritten: nothing escapes the search
                 "-XX:+UseSerialGC",
-                // Nor is anything collected because classes are loaded: a collection in the middle
-                // of
-                // a request moves what lies on the heap and leaves a copy that nobody wipes, which
-                // the threat model says.
+                // Nor is anything collected because classes are loaded: a collection during a
+                // request moves what lies on the heap and leaves a copy that nobody wipes (see the
+                // threat model).
                 "-XX:MetaspaceSize=256m",
                 "--enable-native-access=ALL-UNNAMED",
                 "-cp",

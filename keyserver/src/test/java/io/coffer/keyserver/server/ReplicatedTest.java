@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.coffer.crypto.SecretBytes;
 import io.coffer.keyserver.audit.AuditLog;
+import io.coffer.keyserver.client.KeyClient;
 import io.coffer.keyserver.engine.EngineException;
 import io.coffer.keyserver.engine.EtcdCluster;
 import io.coffer.keyserver.engine.EtcdSettings;
@@ -132,6 +133,50 @@ class ReplicatedTest {
       first.as("client:alice").ok("DELETE", BOX + "/" + key.string("id"), null);
       assertEquals(List.of(name), waiting.get().strings("changed"));
     }
+  }
+
+  @Test
+  void whoAsksSeveralIsAnsweredByTheOneThatIsOpen() throws Exception {
+    var alice =
+        first.authority.issue(
+            io.coffer.keyserver.ca.Identity.parse("client:alice"),
+            Set.of(),
+            java.time.Duration.ofDays(1));
+    KeyClient.Settings both =
+        new KeyClient.Settings(
+            List.of(
+                URI.create("https://127.0.0.1:" + first.port()),
+                URI.create("https://127.0.0.1:" + second.port())),
+            first.authority.certificate(),
+            alice.certificate(),
+            alice.key(),
+            1,
+            null);
+    first.operator().ok("POST", "/v1/seal/seal", null);
+    try {
+      String id = KeyClient.ask(both, "POST", BOX, null).string("id");
+      assertEquals(200, second.as("client:alice").get(BOX + "/" + id).status());
+    } finally {
+      first.unseal();
+    }
+  }
+
+  @Test
+  void aServerWithoutItsStoreSaysThatItIsNotWell() throws Exception {
+    assertEquals(200, first.operator().get("/health").status());
+    etcd.kill(0);
+    try {
+      assertTrue(TestServer.eventually(() -> first.operator().get("/health").status() == 503));
+    } finally {
+      etcd.start(0);
+    }
+    assertTrue(TestServer.eventually(() -> first.operator().get("/health").status() == 200));
+    // The others' tests begin with both.
+    assertTrue(
+        TestServer.eventually(() -> {
+          JsonObject status = second.operator().ok("GET", "/v1/status", null);
+          return status.strings("servers").equals(List.of("k1", "k2"));
+        }));
   }
 
   @Test

@@ -2,6 +2,8 @@ package io.coffer.keyserver.server;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.coffer.crypto.RandomBytes;
@@ -9,6 +11,7 @@ import io.coffer.crypto.SecretBytes;
 import io.coffer.keyserver.ca.CertificateAuthority;
 import io.coffer.keyserver.ca.Identity;
 import io.coffer.keyserver.client.KeyClient;
+import io.coffer.keyserver.client.KeyServiceException;
 import io.coffer.keyserver.json.JsonObject;
 import io.coffer.keyserver.wire.SealedRequest;
 import java.net.URI;
@@ -157,6 +160,45 @@ class SealedRequestTest {
     }
     assertEquals(413, send(who, "POST", BOX, new byte[70_000]).statusCode());
     assertEquals(0, keys());
+  }
+
+  /** How often a client has asked for the key to seal to. */
+  private boolean wasSealed(String path, JsonObject body) throws Exception {
+    String count =
+        "coffer_keyserver_requests_total{action=\"server.sealing-key\",outcome=\"granted\"} ";
+    long[] asked = new long[2];
+    for (int i = 0; i < 2; i++) {
+      String metrics = server.operator().get("/metrics").text();
+      asked[i] =
+          metrics
+              .lines()
+              .filter(line -> line.startsWith(count))
+              .mapToLong(line -> Long.parseLong(line.substring(count.length())))
+              .sum();
+      if (i == 0) {
+        KeyServiceException refused =
+            assertThrows(
+                KeyServiceException.class,
+                () -> KeyClient.ask(settings(alice, server.port()), "POST", path, body));
+        // It was opened and read: the server knows no such login, ticket or service.
+        assertFalse(refused.problem().contains("does not open"), refused.problem());
+        assertFalse(refused.advice().isEmpty());
+      }
+    }
+    return asked[1] > asked[0];
+  }
+
+  @Test
+  void carriesCredentialsAndTicketsButNotWhatIsNoSecret() throws Exception {
+    assertTrue(
+        wasSealed(
+            "/v1/tokens/exchange", new JsonObject().put("kind", "munge").put("credential", "c")));
+    assertTrue(
+        wasSealed(
+            "/v1/tickets/redeem",
+            new JsonObject().put("ticket", "t").put("credential", "c").put("job", "1")));
+    assertFalse(
+        wasSealed("/v1/services/none/owners/project:a/keys", new JsonObject().put("name", "n")));
   }
 
   @Test
