@@ -39,7 +39,6 @@ import org.jspecify.annotations.Nullable;
 public final class TreeImport implements AutoCloseable {
   private static final int CHUNK_BYTES = 1 << 20;
   private static final int HOLE_BYTES = 4096;
-  private static final int RENAME_NOREPLACE = 1;
   private static final int MOST_DEPTH = 4096;
 
   /**
@@ -117,7 +116,7 @@ public final class TreeImport implements AutoCloseable {
       closeLevels(0);
       finishDirectories(workshop);
       into.syncFilesystem();
-      workshop.rename(top, into, name, RENAME_NOREPLACE);
+      giveName(workshop, top, name);
       into.removeDirectory(temporary);
       into.sync();
       done = true;
@@ -132,6 +131,33 @@ public final class TreeImport implements AutoCloseable {
 
   private static FormatException refused(String why) {
     return new FormatException("the archive is refused: " + why);
+  }
+
+  private void giveName(StoreDirectory workshop, byte[] top, byte[] name) throws ErrnoException {
+    try {
+      workshop.rename(top, into, name, Flags.RENAME_NOREPLACE);
+      return;
+    } catch (ErrnoException e) {
+      if (e.errno() != Errno.EINVAL && e.errno() != Errno.ENOSYS) {
+        throw e;
+      }
+    }
+    // The store has no such flag (NFS, ceph-fuse). What is renamed over the directory made here
+    // replaces that one alone, for it replaces nothing but an empty directory.
+    into.makeDirectory(name, 0700);
+    boolean done = false;
+    try {
+      workshop.rename(top, into, name, 0);
+      done = true;
+    } finally {
+      if (!done) {
+        try {
+          into.removeDirectory(name);
+        } catch (ErrnoException e) {
+          // Somebody else uses it by now.
+        }
+      }
+    }
   }
 
   private void checkFree(byte[] name) throws ErrnoException {
