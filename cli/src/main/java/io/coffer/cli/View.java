@@ -258,20 +258,19 @@ public final class View {
     // another mount, which gocryptfs's users take for granted.
     boolean alone = sharing == SharingMode.EXCLUSIVE && !readOnly && !spec.has(Switch.TOLERANT);
     Duration believe = sharing.believes() ? alone ? BELIEVE_ALONE : BELIEVE : Duration.ZERO;
-    // When a tree is locked or unlocked, the kernel is told to forget listings and names. But not
-    // all names need be known of a file with many, and none is of those that were not found.
-    Duration believeNames = alone && spec.has(Switch.POLICIES) ? BELIEVE : believe;
+    // When a tree is locked or unlocked, the kernel is told to forget listings and names, but names
+    // that were not found are not known.
+    Duration believeMissing = alone && spec.has(Switch.POLICIES) ? BELIEVE : believe;
     return new MountOptions(
         request,
         // Looked at before; a stale answer must not refuse what the user has asked for.
         true,
         spec.has(Switch.ACL),
-        believeNames,
         believe,
-        believeNames,
+        believe,
+        believeMissing,
         sharing,
         sharing.keepsContents(),
-        alone,
         alone,
         !spec.has(Switch.SERIALIZE_READS),
         spec.has(Switch.IO_URING),

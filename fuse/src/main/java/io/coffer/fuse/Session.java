@@ -269,9 +269,7 @@ public final class Session {
       offered |= (long) in.get(ValueLayout.JAVA_INT, at + 16) << 32;
     }
     long wanted =
-        POSIX_LOCKS
-            | FLOCK_LOCKS
-            | BIG_WRITES
+        BIG_WRITES
             | ATOMIC_O_TRUNC
             | DONT_MASK
             | DO_READDIRPLUS
@@ -282,6 +280,7 @@ public final class Session {
             | CACHE_SYMLINKS
             | SETXATTR_EXT
             | INIT_EXT
+            | (options.forwardLocks() ? POSIX_LOCKS | FLOCK_LOCKS : 0)
             | (options.autoInvalidate() ? AUTO_INVAL_DATA : EXPLICIT_INVAL_DATA)
             | (options.statusWithListings() ? 0 : READDIRPLUS_AUTO)
             | (options.asynchronousRead() ? ASYNC_READ : 0)

@@ -63,7 +63,7 @@ class FuseMountTest {
                 List.of()),
             files,
             new SessionOptions(
-                false, false, true, true, false, false, false, overIoUring(), THREADS));
+                false, true, false, true, true, false, false, false, overIoUring(), THREADS));
   }
 
   @AfterEach

@@ -26,7 +26,7 @@ final class MemoryMount {
                 true,
                 List.of()),
             files,
-            new SessionOptions(false, false, true, true, false, false, false, false, 4));
+            new SessionOptions(false, true, false, true, true, false, false, false, false, 4));
     System.out.println("mounted");
     while (System.in.read() >= 0) {
       // What comes does not matter, only that it ends.

@@ -67,7 +67,8 @@ class NotificationTest {
                 false,
                 List.of()),
             files,
-            new SessionOptions(false, false, false, true, false, false, false, overIoUring(), 8));
+            new SessionOptions(
+                false, true, false, false, true, false, false, false, overIoUring(), 8));
   }
 
   @AfterEach

@@ -3,6 +3,7 @@ package io.coffer.mount;
 import io.coffer.posix.FileStatus;
 import io.coffer.posix.Timestamp;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
@@ -20,6 +21,9 @@ final class CacheStamps {
 
   private final Map<Long, Stamp> stamps = new ConcurrentHashMap<>();
 
+  /** Files that differ from their stamps because of what the kernel has sent. */
+  private final Set<Long> changedHere = ConcurrentHashMap.newKeySet();
+
   /** The inode of each handle that can write. */
   private final Map<Long, Long> writers = new ConcurrentHashMap<>();
 
@@ -29,7 +33,13 @@ final class CacheStamps {
   /** A file was opened; tells whether cached contents are still good. */
   boolean opened(long id, FileStatus status) {
     Stamp now = Stamp.of(status);
-    return now.equals(stamps.put(id, now));
+    boolean same = now.equals(stamps.put(id, now));
+    return changedHere.remove(id) || same;
+  }
+
+  /** What the kernel has in its cache, or knows about, was sent to the store. */
+  void changedHere(long id) {
+    changedHere.add(id);
   }
 
   /** What is changed through this handle is in the cache too. */
@@ -62,5 +72,6 @@ final class CacheStamps {
 
   void forget(long id) {
     stamps.remove(id);
+    changedHere.remove(id);
   }
 }

@@ -156,7 +156,7 @@ final class FilesystemAdapter implements Filesystem, PolicyFilesystem.Cache {
 
   /** Names in a locked tree become others when it is unlocked: the kernel asks for them anew. */
   private EntryReply reply(long parent, Entry entry) {
-    boolean lasting = !files.namesMayChange(parent);
+    boolean lasting = !files.nameMayChange(parent, entry);
     long lastingAttributes = lasting ? attributeNanos(entry.id()) : 0;
     return new EntryReply(
         entry.id(),
@@ -323,6 +323,7 @@ final class FilesystemAdapter implements Filesystem, PolicyFilesystem.Cache {
     if (c.modified() != null) {
       heldBack.timeWasSaid(id);
     }
+    changedHere(id);
     return new StatusReply(shown(after), attributeNanos(id));
   }
 
@@ -396,6 +397,13 @@ final class FilesystemAdapter implements Filesystem, PolicyFilesystem.Cache {
     return (openFlags & Flags.O_APPEND) != 0 ? OPEN_DIRECT_IO : 0;
   }
 
+  /** The kernel's cache is not the worse for what the kernel itself has sent. */
+  private void changedHere(long id) {
+    if (options.alone()) {
+      stamps.changedHere(id);
+    }
+  }
+
   private void dropPages(long id, long offset, long length) throws ErrnoException {
     Session current = session;
     if (current != null) {
@@ -466,6 +474,7 @@ final class FilesystemAdapter implements Filesystem, PolicyFilesystem.Cache {
       return written;
     }
     heldBack.arrived(id);
+    changedHere(id);
     if (!heldBack.knowsTime(id)) {
       heldBack.setTime(id, files.status(id, handle).modified());
     }
@@ -490,17 +499,12 @@ final class FilesystemAdapter implements Filesystem, PolicyFilesystem.Cache {
     }
   }
 
-  /**
-   * All data that the kernel held back has come.
-   *
-   * @return the status of the file if it is known by that
-   */
-  private @Nullable FileStatus dataIsHere(long id, long handle) throws ErrnoException {
+  /** All data that the kernel held back has come. */
+  private void dataIsHere(long id, long handle) throws ErrnoException {
     Timestamp modified = heldBack.takeTime(id);
-    return modified == null
-        ? null
-        : files.setAttributes(
-            id, handle, new AttributeChanges(null, null, null, null, null, modified));
+    if (modified != null) {
+      files.setAttributes(id, handle, new AttributeChanges(null, null, null, null, null, modified));
+    }
   }
 
   private void dropPrivileges(long id, long handle) throws ErrnoException {
@@ -510,22 +514,33 @@ final class FilesystemAdapter implements Filesystem, PolicyFilesystem.Cache {
     }
   }
 
+  /**
+   * A descriptor was closed. Where the kernel keeps locks itself, there is nothing to do: it has
+   * sent what it held back, and {@link #release} does the rest. It does not ask again then.
+   */
   @Override
   public void flush(Caller caller, long id, long handle, long lockOwner) throws ErrnoException {
-    FileStatus known = dataIsHere(id, handle);
+    if (options.alone()) {
+      throw new ErrnoException(Errno.ENOSYS);
+    }
+    dataIsHere(id, handle);
     files.flush(handle, lockOwner);
     if (stamps.isWriter(handle)) {
-      stamps.agreed(id, known == null ? files.status(id, handle) : known);
+      stamps.agreed(id, files.status(id, handle));
     }
   }
 
   @Override
   public void release(Caller caller, long id, long handle) throws ErrnoException {
     used();
-    stamps.released(handle);
-    cacheUse.released(handle);
-    files.release(handle);
-    openHandles.decrementAndGet();
+    try {
+      dataIsHere(id, handle);
+    } finally {
+      stamps.released(handle);
+      cacheUse.released(handle);
+      files.release(handle);
+      openHandles.decrementAndGet();
+    }
   }
 
   @Override
@@ -542,7 +557,7 @@ final class FilesystemAdapter implements Filesystem, PolicyFilesystem.Cache {
 
   @Override
   public boolean isHeldBack(long id) {
-    return options.writesBack() && stamps.isWritten(id);
+    return options.alone() && stamps.isWritten(id);
   }
 
   @Override
@@ -573,7 +588,7 @@ final class FilesystemAdapter implements Filesystem, PolicyFilesystem.Cache {
     long handle = files.openDirectory(id);
     try {
       int reply = 0;
-      if (options.keepListings() && !files.namesMayChange(id)) {
+      if (options.alone() && !files.namesMayChange(id)) {
         reply = OPEN_CACHE_DIR;
         if (stamps.opened(id, files.status(id, 0))) {
           reply |= OPEN_KEEP_CACHE;

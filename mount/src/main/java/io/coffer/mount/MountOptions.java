@@ -16,9 +16,10 @@ import org.jspecify.annotations.Nullable;
  * @param negativeTimeout how long it may believe that a name does not exist
  * @param sharing who else may change the store; the timeouts and keepCache must fit to it
  * @param keepCache cached contents stay good between two opens, unless size or time changed
- * @param keepListings cached listings stay good between two opens of a directory, unless it changed
- * @param writesBack the kernel may hold back writes and send them later; it then believes its own
- *     sizes and times as long as it knows a file
+ * @param alone nobody else changes the store, nor will as long as the view is there: the kernel
+ *     keeps contents and listings between two opens, holds back writes and sends them later,
+ *     believes its own sizes and times as long as it knows a file, and keeps locks itself. Where
+ *     others write, too, it would write whole pages later, over what they wrote beside them
  * @param asynchronousRead the kernel may send several reads of one file at once
  * @param ioUring requests come over io_uring where kernel and administrator allow it
  * @param owner show everything as belonging to this user and group, or null
@@ -34,8 +35,7 @@ public record MountOptions(
     Duration negativeTimeout,
     SharingMode sharing,
     boolean keepCache,
-    boolean keepListings,
-    boolean writesBack,
+    boolean alone,
     boolean asynchronousRead,
     boolean ioUring,
     @Nullable Owner owner,

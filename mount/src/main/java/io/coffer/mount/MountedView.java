@@ -82,7 +82,8 @@ public final class MountedView {
                   : options.request(),
               adapter,
               new SessionOptions(
-                  options.writesBack(),
+                  options.alone(),
+                  !options.alone(),
                   options.acl(),
                   true,
                   options.asynchronousRead(),

@@ -32,14 +32,6 @@ public enum SharingMode {
     return this == EXCLUSIVE;
   }
 
-  /**
-   * May the kernel hold back writes? It would write whole pages later, over what another node wrote
-   * beside them.
-   */
-  public boolean writesBack() {
-    return this == EXCLUSIVE;
-  }
-
   /** Must reads and writes of all files go around the page cache? */
   public boolean isDirect() {
     return this == SHARED_DIRECT;

@@ -31,6 +31,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileTime;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
@@ -47,6 +48,8 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * What the kernel's own tests of fscrypt (xfstests, group encrypt) and Lustre's (sanity-sec) ask
@@ -110,6 +113,30 @@ class TreesTest extends MountedTree {
     for (int i = 0; i < 3; i++) {
       assertEquals(List.of("dir"), names(tree));
       assertEquals(List.of("inner"), names(dir));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {2, 16, 17, 40})
+  @DisplayName("do not show a name of a file with many hard links when locked")
+  void hardLinksAreForgotten(int links) throws Exception {
+    Path file = tree.resolve("name0");
+    Files.write(file, random(10));
+    List<Path> paths = new ArrayList<>(List.of(file));
+    for (int i = 1; i < links; i++) {
+      paths.add(Files.createLink(tree.resolve("name" + i), file));
+      assertTrue(Files.exists(file)); // looked up when it had so many names
+    }
+    for (Path each : paths) {
+      assertEquals(10, Files.size(each));
+    }
+    lock(true);
+    for (Path each : paths) {
+      assertFalse(Files.exists(each), each.toString());
+    }
+    unlock(1);
+    for (Path each : paths) {
+      assertEquals(10, Files.size(each));
     }
   }
 

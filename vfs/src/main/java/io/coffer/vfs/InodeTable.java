@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class InodeTable {
   /** Names remembered of one file. More hard links than that are found by a new lookup. */
-  private static final int MAX_LOCATIONS = 16;
+  static final int MAX_LOCATIONS = 16;
 
   private static final int SMALLEST = 64;
 
@@ -215,8 +215,9 @@ final class InodeTable {
     others.add(first ? 0 : others.size(), new Location(parent, name, null));
     // A directory has one name; a second is kept for the case that what was just seen is outdated.
     int most = inode.isDirectory() ? 2 : MAX_LOCATIONS;
-    // The oldest goes, never what was just seen, even if that is to be tried last.
-    Location dropped = others.size() > most ? others.remove(first ? most : most - 1) : null;
+    // Never what was just seen, even if that is to be tried last; nor the oldest, for those were
+    // there when the file had so few names that all were known (PolicyFilesystem.nameMayChange).
+    Location dropped = others.size() > most ? others.remove(first ? 1 : most - 1) : null;
     inode.location = chain(others);
     if (dropped != null) {
       dropped.parent().references--;

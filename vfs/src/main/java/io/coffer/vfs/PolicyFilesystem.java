@@ -644,6 +644,12 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
   }
 
   @Override
+  public boolean nameMayChange(long directory, Entry entry) {
+    return namesMayChange(directory)
+        || (!entry.status().isDirectory() && entry.status().links() >= InodeTable.MAX_LOCATIONS);
+  }
+
+  @Override
   public boolean takesWrites(long id) {
     try {
       return !(volume.inode(id).state instanceof FileState state

@@ -183,6 +183,14 @@ public interface VirtualFilesystem extends AutoCloseable {
   }
 
   /**
+   * {@link #namesMayChange} of one name. Also of each of a file that has more of them than are
+   * known when they change, so that whoever remembers one cannot be told.
+   */
+  default boolean nameMayChange(long directory, Entry entry) {
+    return namesMayChange(directory);
+  }
+
+  /**
    * Are writes to the contents of a file still taken from those who have it open? False once its
    * tree has been locked; nobody should accept any on this filesystem's behalf then.
    */
