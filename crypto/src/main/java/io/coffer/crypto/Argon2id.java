@@ -5,12 +5,16 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.Phaser;
 
 /**
  * The password hash Argon2id, version 0x13 (RFC 9106), without secret and associated data. Its
  * memory lies outside the Java heap: it does not depend on the heap's size, is wiped, and goes back
- * to the system as soon as the hash is there. Lanes are filled one after the other.
+ * to the system as soon as the hash is there. Lanes are filled by as many threads as there are
+ * processors; all wait for each other after each slice (section 3.2, step 6).
  */
 public final class Argon2id {
   private static final ValueLayout.OfLong LONG =
@@ -21,19 +25,14 @@ public final class Argon2id {
   private static final int BLOCK_BYTES = 1024;
   private static final int BLOCK_WORDS = BLOCK_BYTES / 8;
   private static final int HASH_BYTES = 64;
+  private static final long[] ZERO = new long[BLOCK_WORDS];
 
   private final MemorySegment memory;
   private final int passes;
   private final int lanes;
   private final int laneLength;
   private final int segmentLength;
-
-  private final long[] previous = new long[BLOCK_WORDS];
-  private final long[] reference = new long[BLOCK_WORDS];
-  private final long[] result = new long[BLOCK_WORDS];
-  private final long[] input = new long[BLOCK_WORDS];
-  private final long[] addresses = new long[BLOCK_WORDS];
-  private final long[] zero = new long[BLOCK_WORDS];
+  private volatile boolean failed;
 
   private Argon2id(MemorySegment memory, int passes, int lanes, int laneLength) {
     this.memory = memory;
@@ -71,7 +70,7 @@ public final class Argon2id {
     }
     byte[] begin = begin(password, salt, memoryKib, passes, lanes, length);
     int laneLength = memoryKib / (SLICES * lanes) * SLICES;
-    try (Arena arena = Arena.ofConfined()) {
+    try (Arena arena = Arena.ofShared()) {
       MemorySegment memory = arena.allocate((long) laneLength * lanes * BLOCK_BYTES, 64);
       try {
         return new Argon2id(memory, passes, lanes, laneLength).run(begin, length);
@@ -109,9 +108,8 @@ public final class Argon2id {
   }
 
   private byte[] run(byte[] begin, int length) {
-    input[3] = (long) laneLength * lanes;
-    input[4] = passes;
-    input[5] = TYPE;
+    long[] result = new long[BLOCK_WORDS];
+    long[] block = new long[BLOCK_WORDS];
     try {
       for (int lane = 0; lane < lanes; lane++) {
         for (int column = 0; column < 2; column++) {
@@ -119,24 +117,17 @@ public final class Argon2id {
               .order(ByteOrder.LITTLE_ENDIAN)
               .putInt(HASH_BYTES, column)
               .putInt(HASH_BYTES + 4, lane);
-          byte[] block = longHash(begin, BLOCK_BYTES);
+          byte[] start = longHash(begin, BLOCK_BYTES);
           MemorySegment.copy(
-              block, 0, memory, ValueLayout.JAVA_BYTE, at(lane, column), BLOCK_BYTES);
-          Arrays.fill(block, (byte) 0);
+              start, 0, memory, ValueLayout.JAVA_BYTE, at(lane, column), BLOCK_BYTES);
+          Arrays.fill(start, (byte) 0);
         }
       }
-      for (int pass = 0; pass < passes; pass++) {
-        for (int slice = 0; slice < SLICES; slice++) {
-          for (int lane = 0; lane < lanes; lane++) {
-            fillSegment(pass, slice, lane);
-          }
-        }
-      }
-      load(at(0, laneLength - 1), result);
-      for (int lane = 1; lane < lanes; lane++) {
-        load(at(lane, laneLength - 1), reference);
+      fillAll();
+      for (int lane = 0; lane < lanes; lane++) {
+        load(at(lane, laneLength - 1), block);
         for (int i = 0; i < BLOCK_WORDS; i++) {
-          result[i] ^= reference[i];
+          result[i] ^= block[i];
         }
       }
       byte[] last = new byte[BLOCK_BYTES];
@@ -145,10 +136,81 @@ public final class Argon2id {
       Arrays.fill(last, (byte) 0);
       return hash;
     } finally {
-      Arrays.fill(previous, 0);
-      Arrays.fill(reference, 0);
+      Arrays.fill(block, 0);
       Arrays.fill(result, 0);
-      Arrays.fill(addresses, 0);
+    }
+  }
+
+  /** Fills the memory, with this thread and others. */
+  private void fillAll() {
+    int threads = Math.min(lanes, Runtime.getRuntime().availableProcessors());
+    Phaser slices = new Phaser(threads);
+    List<Thread> others = new ArrayList<>();
+    boolean ran = false;
+    try {
+      for (int i = 1; i < threads; i++) {
+        int first = i;
+        others.add(
+            Thread.ofPlatform()
+                .name("argon2-" + i)
+                .daemon()
+                .start(() -> fillLanes(first, threads, slices)));
+      }
+      fillLanes(0, threads, slices);
+      ran = true;
+    } finally {
+      if (!ran) { // a thread could not be started
+        failed = true;
+        slices.forceTermination();
+      }
+      others.forEach(Argon2id::joinWithoutInterruption);
+    }
+    if (failed) {
+      throw new IllegalStateException("a thread that fills memory failed");
+    }
+  }
+
+  private void fillLanes(int first, int step, Phaser slices) {
+    List<Lane> mine = new ArrayList<>();
+    boolean done = false; // or given up because another thread failed
+    try {
+      for (int lane = first; lane < lanes; lane += step) {
+        mine.add(new Lane(lane));
+      }
+      for (int pass = 0; pass < passes; pass++) {
+        for (int slice = 0; slice < SLICES; slice++) {
+          for (Lane each : mine) {
+            each.fillSegment(pass, slice);
+          }
+          slices.arriveAndAwaitAdvance();
+          if (failed) {
+            done = true;
+            return;
+          }
+        }
+      }
+      done = true;
+    } finally {
+      if (!done) {
+        failed = true;
+        slices.forceTermination();
+      }
+      mine.forEach(Lane::wipe);
+    }
+  }
+
+  private static void joinWithoutInterruption(Thread thread) {
+    boolean interrupted = false;
+    while (true) {
+      try {
+        thread.join();
+        break;
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
     }
   }
 
@@ -160,51 +222,75 @@ public final class Argon2id {
     MemorySegment.copy(memory, LONG, from, block, 0, BLOCK_WORDS);
   }
 
-  /** Fills a slice of a lane (section 3.2, steps 5 and 6). */
-  private void fillSegment(int pass, int slice, int lane) {
-    boolean first = pass == 0 && slice == 0;
-    // The first half of the first pass goes where the password does not lead.
-    boolean independent = pass == 0 && slice < SLICES / 2;
-    if (independent) {
-      input[0] = pass;
-      input[1] = lane;
-      input[2] = slice;
-      input[6] = 0;
-    }
-    int begin = first ? 2 : 0;
-    int column = slice * segmentLength + begin;
-    load(at(lane, (column + laneLength - 1) % laneLength), previous);
-    for (int index = begin; index < segmentLength; index++, column++) {
-      long random;
-      if (independent) {
-        if (index == begin || index % BLOCK_WORDS == 0) {
-          nextAddresses();
-        }
-        random = addresses[index % BLOCK_WORDS];
-      } else {
-        random = previous[0];
-      }
-      int chosenLane = first ? lane : (int) ((random >>> 32) % lanes);
-      int chosen = chosenColumn(pass, slice, index, chosenLane == lane, random & 0xffffffffL);
-      load(at(chosenLane, chosen), reference);
-      long to = at(lane, column);
-      if (pass == 0) {
-        fill(previous, reference, zero, result);
-      } else {
-        long[] old = addresses; // in use only in the first pass
-        load(to, old);
-        fill(previous, reference, old, result);
-      }
-      MemorySegment.copy(result, 0, memory, LONG, to, BLOCK_WORDS);
-      System.arraycopy(result, 0, previous, 0, BLOCK_WORDS);
-    }
-  }
+  /** What one lane needs while a segment of it is filled; of one thread at a time. */
+  private final class Lane {
+    private final int lane;
+    private final long[] previous = new long[BLOCK_WORDS];
+    private final long[] reference = new long[BLOCK_WORDS];
+    private final long[] result = new long[BLOCK_WORDS];
+    private final long[] input = new long[BLOCK_WORDS];
+    private final long[] addresses = new long[BLOCK_WORDS];
 
-  private void nextAddresses() {
-    input[6]++;
-    fill(zero, input, zero, result);
-    System.arraycopy(result, 0, reference, 0, BLOCK_WORDS);
-    fill(zero, reference, zero, addresses);
+    Lane(int lane) {
+      this.lane = lane;
+      input[3] = (long) laneLength * lanes;
+      input[4] = passes;
+      input[5] = TYPE;
+    }
+
+    void wipe() {
+      Arrays.fill(previous, 0);
+      Arrays.fill(reference, 0);
+      Arrays.fill(result, 0);
+      Arrays.fill(addresses, 0);
+    }
+
+    /** Fills a slice of a lane (section 3.2, steps 5 and 6). */
+    void fillSegment(int pass, int slice) {
+      boolean first = pass == 0 && slice == 0;
+      // The first half of the first pass goes where the password does not lead.
+      boolean independent = pass == 0 && slice < SLICES / 2;
+      if (independent) {
+        input[0] = pass;
+        input[1] = lane;
+        input[2] = slice;
+        input[6] = 0;
+      }
+      int begin = first ? 2 : 0;
+      int column = slice * segmentLength + begin;
+      load(at(lane, (column + laneLength - 1) % laneLength), previous);
+      for (int index = begin; index < segmentLength; index++, column++) {
+        long random;
+        if (independent) {
+          if (index == begin || index % BLOCK_WORDS == 0) {
+            nextAddresses();
+          }
+          random = addresses[index % BLOCK_WORDS];
+        } else {
+          random = previous[0];
+        }
+        int chosenLane = first ? lane : (int) ((random >>> 32) % lanes);
+        int chosen = chosenColumn(pass, slice, index, chosenLane == lane, random & 0xffffffffL);
+        load(at(chosenLane, chosen), reference);
+        long to = at(lane, column);
+        if (pass == 0) {
+          fill(previous, reference, ZERO, result);
+        } else {
+          long[] old = addresses; // in use only in the first pass
+          load(to, old);
+          fill(previous, reference, old, result);
+        }
+        MemorySegment.copy(result, 0, memory, LONG, to, BLOCK_WORDS);
+        System.arraycopy(result, 0, previous, 0, BLOCK_WORDS);
+      }
+    }
+
+    private void nextAddresses() {
+      input[6]++;
+      fill(ZERO, input, ZERO, result);
+      System.arraycopy(result, 0, reference, 0, BLOCK_WORDS);
+      fill(ZERO, reference, ZERO, addresses);
+    }
   }
 
   /** The column of the reference block (section 3.4.2). */

@@ -305,8 +305,7 @@ final class Dispatcher {
           r.done();
         } else {
           // The next request must not wait behind somebody else's lock.
-          Caller waiting = new Caller();
-          waiting.set(r.unique, caller.uid(), caller.gid(), caller.pid());
+          Caller waiting = caller.copy();
           r.exchange.later(
               "fuse-lock-" + r.unique,
               r.unique,
