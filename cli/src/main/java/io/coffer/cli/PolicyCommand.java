@@ -98,6 +98,13 @@ final class PolicyCommand extends BaseCommand {
             ? contentsMode.equals("ADIANTUM") ? "ADIANTUM" : "AES_256_CTS"
             : mode(names, List.of("aes-256-cts", "aes-256-hctr2", "adiantum"));
     protector.check();
+    if (!newKey && protector.isGiven()) {
+      throw new CommandException(
+          ExitCode.USAGE,
+          "a protector, and what opens it, is for --new-key; a key that is there is unlocked"
+              + " before its policy is set",
+          "coffer unlock --help");
+    }
     String identifier = newKey ? makeKey(client) : identifier(client);
     client.setPolicy(identifier, contentsMode, namesMode, padding);
     ui.err().println("coffer: everything in " + directory + " is encrypted from now on");

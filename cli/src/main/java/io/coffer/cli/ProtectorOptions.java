@@ -64,6 +64,15 @@ final class ProtectorOptions {
     }
   }
 
+  /** Is any of them given? */
+  boolean isGiven() {
+    return !passwordFiles.isEmpty()
+        || !passwordCommand.isEmpty()
+        || keyFile != null
+        || keyService != null
+        || protector != null;
+  }
+
   @Nullable Path keyFile() {
     return keyFile;
   }

@@ -62,6 +62,9 @@ class PolicyCommandsTest {
     ok("mount", volume, view);
     Path tree = Files.createDirectory(view.resolve("tree"));
     assertEquals(11, Run.coffer("policy", "set", tree).exitCode());
+    Run ignored = Run.coffer("policy", "set", "--password-file", password, tree);
+    assertEquals(1, ignored.exitCode());
+    assertTrue(ignored.err().contains("is for --new-key"), ignored.err());
     ok("unlock", "--password-file", password, view);
     ok("policy", "set", "--names", "aes-256-hctr2", "--padding", 16, tree);
     assertTrue(ok("policy", "show", tree).out().contains("aes-256-hctr2, padded to 16"));
