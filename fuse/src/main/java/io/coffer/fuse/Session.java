@@ -31,6 +31,12 @@ public final class Session {
   /** Linux 4.20, which brought FUSE_MAX_PAGES; everything newer is negotiated. */
   private static final int OLDEST_MINOR = 28;
 
+  /**
+   * Linux 5.10. Since 5.8 close(2) writes what the kernel held back, and tells of its failure, also
+   * where the filesystem has said that it need not hear of closes.
+   */
+  private static final int CLOSES_ALONE_MINOR = 32;
+
   /** The newest protocol whose structures this code knows. */
   private static final int MINOR = 45;
 
@@ -87,6 +93,7 @@ public final class Session {
 
   private volatile boolean mapsDirectFiles;
   private volatile boolean usesRings;
+  private volatile boolean closesAlone;
 
   /** Counted by several threads without a lock: it need not be exact. */
   private int transfersInRow;
@@ -268,6 +275,7 @@ public final class Session {
     if ((offered & INIT_EXT) != 0 && length >= at + 20) {
       offered |= (long) in.get(ValueLayout.JAVA_INT, at + 16) << 32;
     }
+    closesAlone = !options.forwardLocks() && minor >= CLOSES_ALONE_MINOR;
     long wanted =
         BIG_WRITES
             | ATOMIC_O_TRUNC
@@ -280,7 +288,7 @@ public final class Session {
             | CACHE_SYMLINKS
             | SETXATTR_EXT
             | INIT_EXT
-            | (options.forwardLocks() ? POSIX_LOCKS | FLOCK_LOCKS : 0)
+            | (closesAlone ? 0 : POSIX_LOCKS | FLOCK_LOCKS)
             | (options.autoInvalidate() ? AUTO_INVAL_DATA : EXPLICIT_INVAL_DATA)
             | (options.statusWithListings() ? 0 : READDIRPLUS_AUTO)
             | (options.asynchronousRead() ? ASYNC_READ : 0)
@@ -363,6 +371,14 @@ public final class Session {
       b.set(ValueLayout.JAVA_LONG, 32, length);
       notify(NOTIFY_INVAL_INODE, b, b, 0);
     }
+  }
+
+  /**
+   * Does the kernel keep locks itself ({@link SessionOptions#forwardLocks}), so that it need not
+   * tell of closes? {@link Filesystem#flush} may then say ENOSYS.
+   */
+  public boolean closesAlone() {
+    return closesAlone;
   }
 
   /** Do requests come over io_uring? */

@@ -6,8 +6,8 @@ package io.coffer.fuse;
  * @param writebackCache the kernel keeps small writes and sends them later; only for a filesystem
  *     that nobody else changes
  * @param forwardLocks the filesystem is asked for locks (fcntl, flock), and told of each close of a
- *     descriptor, which ends POSIX locks; else the kernel keeps locks itself, which is enough where
- *     nobody else opens the files
+ *     descriptor, which ends POSIX locks; else the kernel keeps locks itself, if it is Linux 5.10
+ *     or later, which is enough where nobody else opens the files
  * @param posixAcl the kernel enforces POSIX ACLs that it reads as extended attributes
  * @param autoInvalidate the kernel drops cached contents when size or time of a file changed
  * @param asynchronousRead several reads of one file at once

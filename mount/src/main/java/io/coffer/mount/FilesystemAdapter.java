@@ -520,7 +520,8 @@ final class FilesystemAdapter implements Filesystem, PolicyFilesystem.Cache {
    */
   @Override
   public void flush(Caller caller, long id, long handle, long lockOwner) throws ErrnoException {
-    if (options.alone()) {
+    Session current = session;
+    if (current != null && current.closesAlone()) {
       throw new ErrnoException(Errno.ENOSYS);
     }
     dataIsHere(id, handle);
