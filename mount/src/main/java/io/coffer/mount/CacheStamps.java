@@ -9,7 +9,8 @@ import java.util.concurrent.ConcurrentHashMap;
 /**
  * Remembers what a file looked like when the kernel last filled its cache from it, so that an open
  * can tell whether the cached contents are still those of the store: another node may have written
- * meanwhile. Close-to-open coherence, as in NFS. Thread-safe.
+ * meanwhile. Close-to-open coherence, as in NFS. What the kernel itself has changed is no reason to
+ * distrust its cache. Thread-safe.
  */
 final class CacheStamps {
   /** Size and times together change with every change of contents. */
