@@ -127,8 +127,13 @@ public final class ContentCiphers {
    * @param nonceBytes 12 or 16
    */
   public static Aead aesGcm(byte[] key, int nonceBytes) {
-    long cipher = key.length == 16 ? Native.GCM_128 : Native.GCM_256;
+    long cipher = nativeGcm(key.length);
     return cipher == 0 ? new AesGcm(key, nonceBytes) : new NativeAesGcm(cipher, key, nonceBytes);
+  }
+
+  /** Libcrypto's AES-GCM for keys of that length; 0 where Java's is used. */
+  static long nativeGcm(int keyBytes) {
+    return keyBytes == 16 ? Native.GCM_128 : Native.GCM_256;
   }
 
   /**

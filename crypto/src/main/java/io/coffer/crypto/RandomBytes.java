@@ -4,6 +4,7 @@ import java.io.FileInputStream;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
 import java.security.SecureRandom;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
@@ -43,6 +44,27 @@ public final class RandomBytes {
     byte[] bytes = new byte[length];
     fill(bytes, 0, length);
     return bytes;
+  }
+
+  /**
+   * Fills memory outside the heap, from the device to where it is to lie: what went through a pool
+   * on the heap would be found there, if the collector had moved the pool.
+   */
+  static void fillSecret(MemorySegment target) {
+    ByteBuffer buffer = target.asByteBuffer();
+    try {
+      while (DEVICE != null && buffer.hasRemaining() && DEVICE.getChannel().read(buffer) > 0) {
+        // as much as the device gives at once
+      }
+    } catch (IOException e) {
+      // As if it had not been there.
+    }
+    if (buffer.hasRemaining()) {
+      byte[] rest = new byte[buffer.remaining()];
+      new SecureRandom().nextBytes(rest);
+      buffer.put(rest);
+      Arrays.fill(rest, (byte) 0);
+    }
   }
 
   private void take(MemorySegment target, long position, int length) {

@@ -5,17 +5,17 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.security.MessageDigest;
 import java.util.Arrays;
-import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
  * A secret (password, key) of fixed length, kept outside the Java heap, where no garbage collection
  * can leave a stray copy behind. {@link #close} overwrites it with zeros; it must be called.
  *
- * <p>The content is reached only inside {@link #read}, as a heap array that is overwritten as soon
- * as the reader returns. The JDK's ciphers need such arrays, and they keep the key schedule they
- * make of them on the heap: this type shortens the life of a secret in memory, it cannot end it.
- * There is no way to a String, and {@link #toString} tells only the length.
+ * <p>The content is reached inside {@link #lend}, where it lies, and inside {@link #read}, as a
+ * heap array that is overwritten as soon as the reader returns. The JDK's ciphers need such arrays,
+ * and they keep the key schedule they make of them on the heap; a collection that comes meanwhile
+ * leaves a copy. {@link #read} shortens the life of a secret in memory, it cannot end it. There is
+ * no way to a String, and {@link #toString} tells only the length.
  *
  * <p>Thread-safe.
  */
@@ -28,24 +28,36 @@ public final class SecretBytes implements AutoCloseable {
     R read(byte[] secret) throws X;
   }
 
+  /** Uses the memory of a secret; must not keep the segment. */
+  @FunctionalInterface
+  public interface Borrower<R extends @Nullable Object, X extends Exception> {
+    R use(MemorySegment secret) throws X;
+  }
+
   private final Arena arena = Arena.ofShared();
   private final MemorySegment memory;
   private boolean closed;
 
-  private SecretBytes(byte[] bytes) {
-    memory = arena.allocate(Math.max(1, bytes.length)).asSlice(0, bytes.length);
-    MemorySegment.copy(bytes, 0, memory, BYTE, 0, bytes.length);
+  private SecretBytes(int length) {
+    memory = arena.allocate(Math.max(1, length)).asSlice(0, length);
   }
 
   /** A secret of these bytes; the caller still owns the array and has to wipe it. */
   public static SecretBytes copyOf(byte[] bytes) {
-    return new SecretBytes(bytes);
+    return copyOf(MemorySegment.ofArray(bytes));
+  }
+
+  /** A secret of these bytes, wherever they lie; the caller still owns them. */
+  public static SecretBytes copyOf(MemorySegment bytes) {
+    SecretBytes secret = new SecretBytes(Math.toIntExact(bytes.byteSize()));
+    secret.memory.copyFrom(bytes);
+    return secret;
   }
 
   /** A secret of these bytes; the array is overwritten with zeros. */
   public static SecretBytes take(byte[] bytes) {
     try {
-      return new SecretBytes(bytes);
+      return copyOf(bytes);
     } finally {
       Arrays.fill(bytes, (byte) 0);
     }
@@ -53,9 +65,29 @@ public final class SecretBytes implements AutoCloseable {
 
   /** A secret of {@code length} random bytes. */
   public static SecretBytes random(int length) {
-    byte[] bytes = new byte[length];
-    RandomBytes.fill(bytes, 0, length);
-    return take(bytes);
+    SecretBytes secret = new SecretBytes(length);
+    RandomBytes.fillSecret(secret.memory);
+    return secret;
+  }
+
+  /**
+   * A secret of {@code length} bytes that is written where it is to lie.
+   *
+   * @param writer is lent the memory, which holds zeros, and tells whether there is a secret now
+   * @return null if there is none
+   */
+  public static <X extends Exception> @Nullable SecretBytes written(
+      int length, Borrower<Boolean, X> writer) throws X {
+    SecretBytes secret = new SecretBytes(length);
+    boolean good = false;
+    try {
+      good = secret.lend(writer);
+      return good ? secret : null;
+    } finally {
+      if (!good) {
+        secret.close();
+      }
+    }
   }
 
   /** Bytes of the secret. */
@@ -78,20 +110,22 @@ public final class SecretBytes implements AutoCloseable {
   }
 
   /**
-   * Lends native code the memory of the secret itself, until the function returns.
+   * Lends the memory of the secret itself, until the borrower returns. Nobody else reaches the
+   * secret meanwhile.
    *
    * @throws IllegalStateException if the secret has been closed
    */
-  synchronized boolean lend(Predicate<MemorySegment> function) {
+  public synchronized <R extends @Nullable Object, X extends Exception> R lend(
+      Borrower<R, X> borrower) throws X {
     if (closed) {
       throw new IllegalStateException("the secret has been closed");
     }
-    return function.test(memory);
+    return borrower.use(memory);
   }
 
   /** Another secret of the same bytes, which lives on when this one is closed. */
   public SecretBytes copy() {
-    return take(toArray());
+    return lend((MemorySegment bytes) -> copyOf(bytes));
   }
 
   /** Are the bytes the same? Takes the same time wherever they differ. */

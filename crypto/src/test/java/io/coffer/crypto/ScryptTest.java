@@ -66,7 +66,8 @@ class ScryptTest {
     try (SecretBytes secret = SecretBytes.copyOf(password);
         SecretBytes hash = SecretBytes.copyOf(new byte[32])) {
       assertTrue(
-          secret.lend(from -> hash.lend(to -> LibCrypto.scrypt(from, salt, 1 << 16, 8, 1, to))));
+          secret.<Boolean, RuntimeException>lend(
+              from -> hash.lend(to -> LibCrypto.scrypt(from, salt, 1 << 16, 8, 1, to))));
       assertArrayEquals(
           Scrypt.hash(password, salt, 1 << 16, 8, 1, 32),
           hash.<byte[], RuntimeException>read(bytes -> bytes.clone()));

@@ -119,13 +119,15 @@ public final class Keys {
 
   private static SecretBytes material(JsonObject request) throws ProblemException, JsonException {
     if (request.has("material")) {
-      byte[] material = request.bytes("material");
-      if (request.has("bits") || material.length < 1 || material.length > MAX_MATERIAL_BYTES) {
+      SecretBytes material = request.secret("material");
+      int bytes = material.length();
+      if (request.has("bits") || bytes < 1 || bytes > MAX_MATERIAL_BYTES) {
+        material.close();
         throw ProblemException.badRequest(
             "the material has a wrong length",
             "Send 1 to " + MAX_MATERIAL_BYTES + " bytes as base64, without 'bits'.");
       }
-      return SecretBytes.copyOf(material);
+      return material;
     }
     int bits = (int) request.integer("bits", 1, 1 << 20, 256);
     if (!BITS.contains(bits)) {

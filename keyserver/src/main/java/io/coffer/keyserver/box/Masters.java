@@ -1,9 +1,9 @@
 package io.coffer.keyserver.box;
 
-import io.coffer.crypto.AesGcm;
 import io.coffer.crypto.Hkdf;
 import io.coffer.crypto.RandomBytes;
 import io.coffer.crypto.SecretBytes;
+import io.coffer.crypto.SecretGcm;
 import io.coffer.keyserver.record.IntegrityException;
 import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
@@ -16,27 +16,23 @@ import java.util.Map;
  */
 final class Masters implements AutoCloseable {
   private static final int KEY_BYTES = 32;
-  private static final int NONCE_BYTES = 12;
-  private static final int WRAPPED_BYTES = NONCE_BYTES + KEY_BYTES + 16;
+  private static final int WRAPPED_BYTES = SecretGcm.OVERHEAD_BYTES + KEY_BYTES;
 
-  private final AesGcm wrapping;
+  private final SecretBytes wrapping;
   private final Map<String, SecretBytes> open = new HashMap<>();
   private boolean closed;
 
   Masters(SecretBytes root) {
     byte[] info = "coffer keyserver master wrapping key 1".getBytes(StandardCharsets.US_ASCII);
-    try (SecretBytes key = Hkdf.SHA256.derive(root, info, 32)) {
-      wrapping = key.read(bytes -> new AesGcm(bytes, NONCE_BYTES));
-    }
+    wrapping = Hkdf.SHA256.derive(root, info, KEY_BYTES);
   }
 
   /** A new master key, wrapped. */
   byte[] create(String service, int version) {
     byte[] wrapped = new byte[WRAPPED_BYTES];
-    RandomBytes.fill(wrapped, 0, NONCE_BYTES);
+    RandomBytes.fill(wrapped, 0, SecretGcm.NONCE_BYTES);
     try (SecretBytes key = SecretBytes.random(KEY_BYTES)) {
-      key.read(
-          bytes -> wrapping.seal(associated(service, version), bytes, 0, KEY_BYTES, wrapped, 0));
+      SecretGcm.seal(wrapping, associated(service, version), key, wrapped, 0);
     }
     return wrapped;
   }
@@ -50,12 +46,13 @@ final class Masters implements AutoCloseable {
     String name = service + "/" + version;
     SecretBytes known = open.get(name);
     if (known == null) {
-      byte[] key = new byte[KEY_BYTES];
-      if (wrapped.length != WRAPPED_BYTES
-          || !wrapping.open(associated(service, version), wrapped, 0, WRAPPED_BYTES, key, 0)) {
+      known =
+          wrapped.length == WRAPPED_BYTES
+              ? SecretGcm.open(wrapping, associated(service, version), wrapped, 0)
+              : null;
+      if (known == null) {
         throw new IntegrityException("the master key " + name + " does not open");
       }
-      known = SecretBytes.take(key);
       open.put(name, known);
     }
     return known.copy();

@@ -1,5 +1,6 @@
 package io.coffer.keyserver.json;
 
+import io.coffer.crypto.SecretBytes;
 import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
 import java.nio.CharBuffer;
@@ -54,6 +55,17 @@ public final class JsonObject {
   /** Reads an object. */
   public static JsonObject parse(byte[] json, Set<String> binaryNames) throws JsonException {
     return parse(json, binaryNames, "");
+  }
+
+  /**
+   * Reads an object that holds secrets. What is left of them on the heap is nothing, if they are
+   * strings of the object itself without escapes; {@link #secret} gives them.
+   *
+   * @param secretNames members that are base64 and secret
+   */
+  public static JsonObject parse(SecretBytes json, Set<String> secretNames, Set<String> binaryNames)
+      throws JsonException {
+    return json.lend(text -> SecretMembers.parse(text, secretNames, binaryNames));
   }
 
   /**
@@ -176,7 +188,10 @@ public final class JsonObject {
     }
   }
 
-  /** Sets a member: String, Long, Integer, Boolean, byte[], JsonObject, a collection, or null. */
+  /**
+   * Sets a member: String, Long, Integer, Boolean, byte[], JsonObject, a collection, or null. A
+   * {@link SecretBytes} is closed by {@link #wipe}, and cannot be written.
+   */
   public JsonObject put(String name, @Nullable Object value) {
     members.put(name, value instanceof Integer i ? Long.valueOf(i) : value);
     return this;
@@ -257,6 +272,13 @@ public final class JsonObject {
       }
     }
     throw new JsonException("'" + name + "' is missing");
+  }
+
+  /** A binary member that is secret, as a copy which the caller closes. */
+  public SecretBytes secret(String name) throws JsonException {
+    return members.get(name) instanceof SecretBytes secret
+        ? secret.copy()
+        : SecretBytes.copyOf(bytes(name));
   }
 
   /** A member that is an object; empty if there is none. */
@@ -342,6 +364,8 @@ public final class JsonObject {
     for (Object value : members.values()) {
       if (value instanceof byte[] bytes) {
         Arrays.fill(bytes, (byte) 0);
+      } else if (value instanceof SecretBytes secret) {
+        secret.close();
       } else if (value instanceof JsonObject object) {
         object.wipe();
       }

@@ -59,7 +59,10 @@ final class Api implements Handler {
   private static final Set<String> WITH_TOKEN =
       Set.of("key.get", "key.read", "token.self", "token.renew", "watch", "server.status");
 
-  /** Members of requests that are base64 and may be secret. */
+  /** Members of requests that are base64 and secret, of which a sealed body leaves no copies. */
+  private static final Set<String> SECRET = Set.of("material", "passphrase", "share");
+
+  /** Members of requests that are base64. */
   private static final Set<String> BINARY =
       Set.of(
           "material",
@@ -336,6 +339,7 @@ final class Api implements Handler {
           request.prologue().method().text(),
           request.prologue().uriPath().rawPath(),
           Bodies.read(request, limits),
+          SECRET,
           BINARY);
     }
     if (!request.content().hasEntity()) {

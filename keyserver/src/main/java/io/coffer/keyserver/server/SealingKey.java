@@ -35,10 +35,15 @@ final class SealingKey {
    * @param caller whose certificate was shown
    */
   JsonObject open(
-      Identity caller, String method, String path, byte[] sealed, Set<String> binaryNames)
+      Identity caller,
+      String method,
+      String path,
+      byte[] sealed,
+      Set<String> secretNames,
+      Set<String> binaryNames)
       throws ProblemException, JsonException {
     try (SecretBytes body = SealedRequest.open(pair.getPrivate(), caller, method, path, sealed)) {
-      return body.read(json -> JsonObject.parse(json, binaryNames));
+      return JsonObject.parse(body, secretNames, binaryNames);
     } catch (UnwrapException e) {
       throw ProblemException.badRequest(
           "the sealed body does not open",

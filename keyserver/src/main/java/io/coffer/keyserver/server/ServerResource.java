@@ -126,12 +126,13 @@ final class ServerResource {
     if (hardware) {
       state.unsealByHardware(Pins.Prompt.NOBODY);
     } else if (call.body().has("passphrase")) {
-      try (SecretBytes passphrase = SecretBytes.take(call.body().bytes("passphrase"))) {
+      try (SecretBytes passphrase = call.body().secret("passphrase")) {
         state.unseal(passphrase);
       }
     } else {
-      byte[] text = call.body().bytes("share");
-      missing = state.unseal(Share.parse(text));
+      try (SecretBytes text = call.body().secret("share")) {
+        missing = state.unseal(text.read(Share::parse));
+      }
     }
     return new JsonObject()
         .put("sealed", missing > 0)

@@ -1,7 +1,7 @@
 package io.coffer.keyserver.wire;
 
-import io.coffer.crypto.AesGcm;
 import io.coffer.crypto.SecretBytes;
+import io.coffer.crypto.SecretGcm;
 import java.io.ByteArrayOutputStream;
 import java.math.BigInteger;
 import java.nio.ByteBuffer;
@@ -35,8 +35,8 @@ public final class Hpke {
   public static final int POINT_BYTES = 65;
 
   private static final int COORDINATE_BYTES = 32;
-  private static final int NONCE_BYTES = 12;
-  private static final int TAG_BYTES = 16;
+  private static final int NONCE_BYTES = SecretGcm.NONCE_BYTES;
+  private static final int TAG_BYTES = SecretGcm.OVERHEAD_BYTES - NONCE_BYTES;
   private static final int KEM_ID = 0x0010;
   private static final int KDF_ID = 0x0001;
 
@@ -108,7 +108,7 @@ public final class Hpke {
       byte[] body = new byte[NONCE_BYTES + secret.length() + TAG_BYTES];
       try (Schedule schedule = new Schedule(encapsulated.key(), info, 32)) {
         System.arraycopy(schedule.nonce, 0, body, 0, NONCE_BYTES);
-        secret.read(bytes -> schedule.aead.seal(associated, bytes, 0, bytes.length, body, 0));
+        SecretGcm.seal(schedule.key, associated, secret, body, 0);
       }
       return ByteBuffer.allocate(point.length + body.length - NONCE_BYTES)
           .put(point)
@@ -140,18 +140,18 @@ public final class Hpke {
           KEM.getInstance("DHKEM")
               .newDecapsulator(recipient)
               .decapsulate(Arrays.copyOf(sealed, POINT_BYTES));
-      byte[] plain = new byte[sealed.length - POINT_BYTES - TAG_BYTES];
       try (Schedule schedule = new Schedule(shared, info, aesKeyBytes)) {
         byte[] body =
             ByteBuffer.allocate(NONCE_BYTES + sealed.length - POINT_BYTES)
                 .put(schedule.nonce)
                 .put(sealed, POINT_BYTES, sealed.length - POINT_BYTES)
                 .array();
-        if (!schedule.aead.open(associated, body, 0, body.length, plain, 0)) {
+        SecretBytes plain = SecretGcm.open(schedule.key, associated, body, 0);
+        if (plain == null) {
           throw new UnwrapException("the message was sealed to another key or for another purpose");
         }
+        return plain;
       }
-      return SecretBytes.take(plain);
     } catch (DecapsulateException e) {
       throw new UnwrapException("the message was sealed to another key or for another purpose");
     } catch (GeneralSecurityException e) {
@@ -161,7 +161,7 @@ public final class Hpke {
 
   /** KeySchedule of section 5.1, base mode; one message only, so the nonce is the base nonce. */
   private static final class Schedule implements AutoCloseable {
-    final AesGcm aead;
+    final SecretBytes key;
     final byte[] nonce;
 
     Schedule(SecretKey shared, byte[] info, int aesKeyBytes) throws GeneralSecurityException {
@@ -181,10 +181,8 @@ public final class Hpke {
       byte[] salt = shared.getEncoded();
       SecretKey secret = extract(kdf, suite, salt, "secret", empty);
       Arrays.fill(salt, (byte) 0);
-      byte[] key = expand(kdf, suite, secret, "key", context.toByteArray(), aesKeyBytes);
       nonce = expand(kdf, suite, secret, "base_nonce", context.toByteArray(), NONCE_BYTES);
-      aead = new AesGcm(key, NONCE_BYTES);
-      Arrays.fill(key, (byte) 0);
+      key = SecretBytes.take(expand(kdf, suite, secret, "key", context.toByteArray(), aesKeyBytes));
     }
 
     private static SecretKey extract(KDF kdf, byte[] suite, byte[] salt, String label, byte[] ikm)
@@ -222,7 +220,7 @@ public final class Hpke {
 
     @Override
     public void close() {
-      aead.close();
+      key.close();
     }
   }
 }

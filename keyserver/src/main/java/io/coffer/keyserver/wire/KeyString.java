@@ -1,8 +1,8 @@
 package io.coffer.keyserver.wire;
 
-import io.coffer.crypto.AesGcm;
 import io.coffer.crypto.RandomBytes;
 import io.coffer.crypto.SecretBytes;
+import io.coffer.crypto.SecretGcm;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 
@@ -19,9 +19,8 @@ import java.nio.charset.StandardCharsets;
  */
 public final class KeyString {
   private static final byte[] MAGIC = "CKS1".getBytes(StandardCharsets.US_ASCII);
-  private static final int NONCE_BYTES = 12;
   private static final int HEAD_BYTES = 8;
-  private static final int OVERHEAD_BYTES = HEAD_BYTES + NONCE_BYTES + 16;
+  private static final int OVERHEAD_BYTES = HEAD_BYTES + SecretGcm.OVERHEAD_BYTES;
 
   private KeyString() {}
 
@@ -29,11 +28,8 @@ public final class KeyString {
   public static byte[] wrap(SecretBytes master, int masterVersion, KeyName name, SecretBytes key) {
     byte[] wrapped = new byte[OVERHEAD_BYTES + key.length()];
     ByteBuffer.wrap(wrapped).put(MAGIC).putInt(masterVersion);
-    RandomBytes.fill(wrapped, HEAD_BYTES, NONCE_BYTES);
-    byte[] associated = associated(name, masterVersion);
-    try (AesGcm aead = master.read(bytes -> new AesGcm(bytes, NONCE_BYTES))) {
-      key.read(bytes -> aead.seal(associated, bytes, 0, bytes.length, wrapped, HEAD_BYTES));
-    }
+    RandomBytes.fill(wrapped, HEAD_BYTES, SecretGcm.NONCE_BYTES);
+    SecretGcm.seal(master, associated(name, masterVersion), key, wrapped, HEAD_BYTES);
     return wrapped;
   }
 
@@ -54,15 +50,13 @@ public final class KeyString {
   public static SecretBytes unwrap(SecretBytes master, KeyName name, byte[] wrapped)
       throws UnwrapException {
     byte[] associated = associated(name, masterVersion(wrapped));
-    byte[] key = new byte[wrapped.length - OVERHEAD_BYTES];
-    try (AesGcm aead = master.read(bytes -> new AesGcm(bytes, NONCE_BYTES))) {
-      if (!aead.open(associated, wrapped, HEAD_BYTES, wrapped.length - HEAD_BYTES, key, 0)) {
-        throw new UnwrapException(
-            "the key-string does not open: it is damaged, or was wrapped under another master key"
-                + " or for another key, version or owner");
-      }
+    SecretBytes key = SecretGcm.open(master, associated, wrapped, HEAD_BYTES);
+    if (key == null) {
+      throw new UnwrapException(
+          "the key-string does not open: it is damaged, or was wrapped under another master key"
+              + " or for another key, version or owner");
     }
-    return SecretBytes.take(key);
+    return key;
   }
 
   private static byte[] associated(KeyName name, int masterVersion) {

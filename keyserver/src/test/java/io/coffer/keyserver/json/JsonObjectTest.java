@@ -6,6 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import io.coffer.crypto.RandomBytes;
+import io.coffer.crypto.SecretBytes;
+import java.util.Base64;
 import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
@@ -35,6 +38,79 @@ class JsonObjectTest {
     assertArrayEquals(new byte[0], read.object("in").bytes("key"));
     read.wipe();
     assertArrayEquals(new byte[3], read.bytes("key"));
+  }
+
+  /** Reads it as what was sealed is read. */
+  private static JsonObject parseSecret(String json) throws JsonException {
+    try (SecretBytes text = SecretBytes.take(json.getBytes(UTF_8))) {
+      return JsonObject.parse(text, Set.of("secret", "other"), Set.of("key", "secret", "other"));
+    }
+  }
+
+  private static byte[] secret(JsonObject object, String name) throws JsonException {
+    try (SecretBytes secret = object.secret(name)) {
+      return secret.read(byte[]::clone);
+    }
+  }
+
+  @Test
+  void secretsAreReadWhereTheyLieAndTheRestAsEver() throws JsonException {
+    JsonObject read =
+        parseSecret(
+            """
+            {"text":"\\"secret\\":","secret" : "AQIDBAU=", "in":{"secret":"BwcH","list":["secret"]},
+             "key":"CQkJ", "number":3, "other":
+            "", "list":["secret", "AAAA"]}
+            """);
+    assertArrayEquals(new byte[] {1, 2, 3, 4, 5}, secret(read, "secret"));
+    assertArrayEquals(new byte[0], secret(read, "other"));
+    assertEquals("\"secret\":", read.string("text"));
+    assertArrayEquals(new byte[] {7, 7, 7}, secret(read.object("in"), "secret"));
+    assertArrayEquals(new byte[] {9, 9, 9}, read.bytes("key"));
+    assertEquals(3, read.integer("number", 0, 9));
+    assertEquals(List.of("secret", "AAAA"), read.strings("list"));
+    assertThrows(JsonException.class, () -> read.bytes("secret"), "it never was on the heap");
+    read.wipe();
+    assertThrows(IllegalStateException.class, () -> read.secret("secret"));
+  }
+
+  @Test
+  void secretsOfEveryLengthAreReadWithAndWithoutPadding() throws JsonException {
+    for (int length = 0; length < 70; length++) {
+      byte[] bytes = RandomBytes.of(length);
+      String text = Base64.getEncoder().encodeToString(bytes);
+      String bare = Base64.getEncoder().withoutPadding().encodeToString(bytes);
+      assertArrayEquals(bytes, secret(parseSecret("{\"secret\":\"" + text + "\"}"), "secret"));
+      assertArrayEquals(bytes, secret(parseSecret("{\"secret\":\"" + bare + "\"}"), "secret"));
+      String escaped = text.replace("/", "\\/");
+      assertArrayEquals(bytes, secret(parseSecret("{\"secret\":\"" + escaped + "\"}"), "secret"));
+    }
+  }
+
+  @Test
+  void whatIsNoSecretOrNoJsonIsRefusedAlikeWhereverItLies() {
+    for (String bad :
+        List.of(
+            "",
+            "{",
+            "{\"secret\"",
+            "{\"secret\":",
+            "{\"secret\":\"AAAA",
+            "{\"secret\":\"AAAA\"",
+            "{\"secret\":\"AAAA\\",
+            "{\"secret\":\"AAAA\"} x",
+            "{\"secret\":\"AAAA\",\"secret\":\"AAAA\"}",
+            "{\"secret\":\"A\"}",
+            "{\"secret\":\"AA=A\"}",
+            "{\"secret\":\"AAAA====\"}",
+            "{\"secret\":\"A*AA\"}",
+            "{\"secret\":\"Aä\"}",
+            "{\"secret\":\"AA A\"}",
+            "{\"secret\":7}",
+            "{\"secret\":[\"AAAA\"]}",
+            "[\"secret\",\"AAAA\"]")) {
+      assertThrows(JsonException.class, () -> parseSecret(bad), bad);
+    }
   }
 
   @Test

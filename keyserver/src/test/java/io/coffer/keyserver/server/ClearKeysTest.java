@@ -22,6 +22,7 @@ import io.coffer.keyserver.wire.Hpke;
 import io.coffer.keyserver.wire.KeyName;
 import io.coffer.keyserver.wire.KeyString;
 import io.coffer.keyserver.wire.MasterKeyGrant;
+import io.coffer.keyserver.wire.SealedRequest;
 import java.io.ByteArrayOutputStream;
 import java.io.Closeable;
 import java.io.IOException;
@@ -33,6 +34,10 @@ import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.URI;
 import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse;
+import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
@@ -42,6 +47,7 @@ import java.security.interfaces.ECPublicKey;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Base64;
 import java.util.HashMap;
 import java.util.HexFormat;
@@ -52,7 +58,6 @@ import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Assumptions;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -60,6 +65,7 @@ import org.junit.jupiter.api.io.TempDir;
  * A server in a process of its own, whose wire is tapped and whose memory, logs and files are
  * searched for keys that an endpoint has unwrapped.
  */
+@SuppressWarnings("NullAway.Init") // each test begins with start
 class ClearKeysTest {
   private static final String BOX = "/v1/services/cinder/owners/project:a/keys";
 
@@ -73,8 +79,7 @@ class ClearKeysTest {
   private int port;
   private int tapped;
 
-  @BeforeEach
-  void start() throws Exception {
+  private void start(String... more) throws Exception {
     home = directory.resolve("home");
     try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
       port = free.getLocalPort();
@@ -89,21 +94,23 @@ class ClearKeysTest {
           Clock.systemUTC());
       authority = CertificateAuthority.open(home.resolve("ca"), passphrase, Clock.systemUTC());
     }
-    process =
-        new ProcessBuilder(
+    List<String> command =
+        new ArrayList<>(
+            List.of(
                 System.getProperty("java.home") + "/bin/java",
                 "-Xmx192m",
                 "-Xmn128m", // what is not collected is not overwritten: nothing escapes the search
                 "-XX:+UseSerialGC",
-                // Nor is anything collected because classes are loaded: a collection during a
-                // request moves what lies on the heap and leaves a copy that nobody wipes (see the
-                // threat model).
+                // Nor is anything collected because classes are loaded.
                 "-XX:MetaspaceSize=256m",
                 "--enable-native-access=ALL-UNNAMED",
                 "-cp",
                 System.getProperty("java.class.path"),
                 ServerProcess.class.getName(),
-                home.toString())
+                home.toString()));
+    command.addAll(List.of(more));
+    process =
+        new ProcessBuilder(command)
             .redirectErrorStream(true)
             .redirectOutput(directory.resolve("said").toFile())
             .start();
@@ -197,11 +204,62 @@ class ClearKeysTest {
     return answer.body().length == 0 ? new JsonObject() : answer.json();
   }
 
+  /**
+   * A collection moves what lies on the heap and leaves what was there before where it was; nobody
+   * can wipe that. So keys that come sealed must never lie there.
+   */
   @Test
-  void areNeitherInTheServersMemoryNorInItsLogsItsFilesOrOnTheWire() throws Exception {
+  void areNotInItsMemoryEitherIfTheCollectorRunsAllTheTime() throws Exception {
+    start("collect");
     Client operator = as("operator:op");
-    Client alice = as("client:alice");
-    Client node = as("endpoint:n1");
+    var alice = authority.issue(Identity.parse("client:alice"), Set.of(), Duration.ofDays(1));
+    Client sender = as("client:alice");
+    box(operator);
+    byte[] sealingKey = sender.ok("GET", SealedRequest.KEY_PATH, null).bytes("public_key");
+    byte[] mark = RandomBytes.of(15);
+    String id = "";
+    for (int i = 0; i < 60; i++) {
+      byte[] key = Arrays.copyOf(mark, 32);
+      RandomBytes.fill(key, mark.length, key.length - mark.length);
+      byte[] body;
+      try (SecretBytes clear = SecretBytes.take(new JsonObject().put("material", key).toBytes())) {
+        body = SealedRequest.seal(sealingKey, alice.certificate(), "POST", BOX, clear);
+      }
+      HttpResponse<byte[]> answer =
+          sender
+              .http()
+              .send(
+                  HttpRequest.newBuilder(URI.create(sender.base() + BOX))
+                      .header("Content-Type", SealedRequest.CONTENT_TYPE)
+                      .POST(BodyPublishers.ofByteArray(body))
+                      .build(),
+                  BodyHandlers.ofByteArray());
+      assertEquals(201, answer.statusCode(), new String(answer.body(), UTF_8));
+      id = JsonObject.parse(answer.body(), Set.of()).string("id");
+    }
+    // Each is unwrapped and wrapped again.
+    ok(operator, "POST", "/v1/services/cinder/rotate", "");
+    String last = id;
+    assertTrue(
+        TestServer.eventually(() ->
+            ok(sender, "GET", BOX + "/" + last + "/wrapped", "").integer("master_version", 1, 9)
+                == 2),
+        "everything is rewrapped");
+    assertEquals(
+        Set.of("control"),
+        inMemory(
+            Map.of(
+                "a key",
+                mark,
+                "a key in base64",
+                base64(mark).getBytes(US_ASCII),
+                "control",
+                "client:alice".getBytes(ISO_8859_1))),
+        "in memory");
+  }
+
+  /** The services, owners and endpoint that keys are brought for. */
+  private void box(Client operator) throws Exception {
     for (String service : List.of("cinder", "glance")) {
       ok(operator, "POST", "/v1/services", "{\"name\":\"" + service + "\"}");
     }
@@ -219,6 +277,15 @@ class ClearKeysTest {
         "PUT",
         "/v1/endpoints/n1",
         "{\"attestation\":\"mtls\",\"services\":[\"cinder\",\"glance\"]}");
+  }
+
+  @Test
+  void areNeitherInTheServersMemoryNorInItsLogsItsFilesOrOnTheWire() throws Exception {
+    start();
+    Client operator = as("operator:op");
+    Client alice = as("client:alice");
+    Client node = as("endpoint:n1");
+    box(operator);
 
     Map<String, byte[]> clear = new HashMap<>();
     byte[] sealed = RandomBytes.of(32);
@@ -367,7 +434,7 @@ class ClearKeysTest {
         for (Map.Entry<String, byte[]> needle : byStart.get(here)) {
           byte[] wanted = needle.getValue();
           if (i + wanted.length <= content.length
-              && java.util.Arrays.equals(content, i, i + wanted.length, wanted, 0, wanted.length)) {
+              && Arrays.equals(content, i, i + wanted.length, wanted, 0, wanted.length)) {
             found.add(needle.getKey());
           }
         }
@@ -405,7 +472,7 @@ class ClearKeysTest {
           } catch (IOException e) {
             continue; // a page that is no longer there
           }
-          found.addAll(found(java.util.Arrays.copyOf(buffer, filled), needles));
+          found.addAll(found(Arrays.copyOf(buffer, filled), needles));
         }
       }
     } catch (IOException e) {
