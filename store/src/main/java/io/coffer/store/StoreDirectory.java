@@ -1,8 +1,10 @@
 package io.coffer.store;
 
+import io.coffer.posix.Errno;
 import io.coffer.posix.ErrnoException;
 import io.coffer.posix.FileStatus;
 import io.coffer.posix.FilesystemStatus;
+import io.coffer.posix.Flags;
 import io.coffer.posix.Timestamp;
 import org.jspecify.annotations.Nullable;
 
@@ -54,6 +56,59 @@ public interface StoreDirectory extends AutoCloseable {
   /** renameat2(2); {@code flags} are RENAME_NOREPLACE 1, RENAME_EXCHANGE 2, RENAME_WHITEOUT 4. */
   void rename(byte[] name, StoreDirectory newDirectory, byte[] newName, int flags)
       throws ErrnoException;
+
+  /**
+   * Renames, never over something, in one step.
+   *
+   * @return false if the store cannot do that (NFS, ceph-fuse, some cluster filesystems have no
+   *     RENAME_NOREPLACE); nothing was done then
+   */
+  default boolean renameNewAtOnce(byte[] name, StoreDirectory newDirectory, byte[] newName)
+      throws ErrnoException {
+    try {
+      rename(name, newDirectory, newName, Flags.RENAME_NOREPLACE);
+      return true;
+    } catch (ErrnoException e) {
+      if (e.errno() != Errno.EINVAL && e.errno() != Errno.ENOSYS) {
+        throw e;
+      }
+      return false;
+    }
+  }
+
+  /**
+   * Renames, never over something that was there before; nor, on any store, a directory over a file
+   * or over a directory with something in it.
+   */
+  default void renameNew(byte[] name, StoreDirectory newDirectory, byte[] newName)
+      throws ErrnoException {
+    if (renameNewAtOnce(name, newDirectory, newName)) {
+      return;
+    }
+    if (newDirectory.has(newName)) {
+      throw new ErrnoException(Errno.EEXIST);
+    }
+    try {
+      rename(name, newDirectory, newName, 0);
+    } catch (ErrnoException e) {
+      throw e.errno() == Errno.ENOTEMPTY || e.errno() == Errno.ENOTDIR
+          ? new ErrnoException(Errno.EEXIST)
+          : e;
+    }
+  }
+
+  /** Is there an entry of that name? */
+  default boolean has(byte[] name) throws ErrnoException {
+    try {
+      status(name);
+      return true;
+    } catch (ErrnoException e) {
+      if (e.errno() == Errno.ENOENT) {
+        return false;
+      }
+      throw e;
+    }
+  }
 
   void changeMode(byte[] name, int mode) throws ErrnoException;
 

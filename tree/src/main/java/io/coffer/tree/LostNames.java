@@ -4,7 +4,6 @@ import io.coffer.format.FormatException;
 import io.coffer.format.NameCodec;
 import io.coffer.format.NameCodec.EntryKind;
 import io.coffer.posix.ErrnoException;
-import io.coffer.posix.Flags;
 import io.coffer.store.StoreDirectory;
 import io.coffer.tree.CheckReport.Place;
 import io.coffer.tree.Finding.Kind;
@@ -85,7 +84,7 @@ final class LostNames {
     if (sidecar != null && content != null) {
       VolumeCheck.writeSmall(directory, sidecar, content);
     }
-    directory.rename(name, directory, stored.name(), Flags.RENAME_NOREPLACE);
+    directory.renameNew(name, directory, stored.name());
     return stored.name();
   }
 }

@@ -134,13 +134,8 @@ public final class TreeImport implements AutoCloseable {
   }
 
   private void giveName(StoreDirectory workshop, byte[] top, byte[] name) throws ErrnoException {
-    try {
-      workshop.rename(top, into, name, Flags.RENAME_NOREPLACE);
+    if (workshop.renameNewAtOnce(top, into, name)) {
       return;
-    } catch (ErrnoException e) {
-      if (e.errno() != Errno.EINVAL && e.errno() != Errno.ENOSYS) {
-        throw e;
-      }
     }
     // The store has no such flag (NFS, ceph-fuse). What is renamed over the directory made here
     // replaces that one alone, for it replaces nothing but an empty directory.
@@ -161,15 +156,9 @@ public final class TreeImport implements AutoCloseable {
   }
 
   private void checkFree(byte[] name) throws ErrnoException {
-    try {
-      into.status(name);
-    } catch (ErrnoException e) {
-      if (e.errno() == Errno.ENOENT) {
-        return;
-      }
-      throw e;
+    if (into.has(name)) {
+      throw new ErrnoException(Errno.EEXIST, CheckReport.text(name) + " is there already");
     }
-    throw new ErrnoException(Errno.EEXIST, CheckReport.text(name) + " is there already");
   }
 
   private byte[] small(TarEntry entry) throws IOException, FormatException {

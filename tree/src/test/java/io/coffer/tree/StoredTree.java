@@ -9,6 +9,7 @@ import io.coffer.format.gocryptfs.GocryptfsFormat;
 import io.coffer.format.gocryptfs.GocryptfsOptions;
 import io.coffer.keys.GocryptfsVolume;
 import io.coffer.store.LocalStore;
+import io.coffer.store.Store;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -17,6 +18,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.UnaryOperator;
 
 /** A volume whose stored form is written directly, so that it can be damaged where one likes. */
 final class StoredTree implements AutoCloseable {
@@ -111,8 +113,15 @@ final class StoredTree implements AutoCloseable {
   }
 
   Result check(boolean repair) throws Exception {
+    return check(repair, store -> store);
+  }
+
+  /**
+   * @param as what the check sees of the store
+   */
+  Result check(boolean repair, UnaryOperator<Store> as) throws Exception {
     var findings = new ArrayList<Finding>();
-    try (LocalStore store = LocalStore.open(root)) {
+    try (Store store = as.apply(LocalStore.open(root))) {
       var summary =
           VolumeCheck.run(
               store,

@@ -20,10 +20,6 @@ import io.coffer.store.StoreDirectory;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.lang.reflect.InvocationHandler;
-import java.lang.reflect.InvocationTargetException;
-import java.lang.reflect.Method;
-import java.lang.reflect.Proxy;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
@@ -37,7 +33,6 @@ import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
-import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
@@ -169,11 +164,11 @@ class TreeExportTest {
     byte[] archive = export();
     Path taken = target.resolve("tree");
     try (LocalStore store = LocalStore.open(target)) {
-      StoreDirectory root = withoutFlags(store.root(), () -> Files.createDirectory(taken));
+      StoreDirectory root = WithoutFlags.of(store.root(), () -> Files.createDirectory(taken));
       assertEquals(Errno.EEXIST, assertImportFails(archive, root));
       assertEquals(List.of(taken), inTarget());
       Files.delete(taken);
-      root = withoutFlags(store.root(), () -> {});
+      root = WithoutFlags.of(store.root(), () -> {});
       TreeImport.run(new ByteArrayInputStream(archive), root, null, listener());
       assertEquals(List.of(taken), inTarget());
       assertOpens(target);
@@ -186,46 +181,6 @@ class TreeExportTest {
     var in = new ByteArrayInputStream(archive);
     return assertThrows(ErrnoException.class, () -> TreeImport.run(in, root, null, listener()))
         .errno();
-  }
-
-  private interface Change {
-    void run() throws IOException;
-  }
-
-  private static StoreDirectory withoutFlags(StoreDirectory directory, Change meanwhile) {
-    var types = new Class<?>[] {StoreDirectory.class};
-    return (StoreDirectory)
-        Proxy.newProxyInstance(
-            StoreDirectory.class.getClassLoader(), types, new WithoutFlags(directory, meanwhile));
-  }
-
-  /**
-   * A directory of a store without RENAME_NOREPLACE.
-   *
-   * @param meanwhile what another node does while the flag is refused
-   */
-  private record WithoutFlags(StoreDirectory directory, Change meanwhile)
-      implements InvocationHandler {
-    @Override
-    public @Nullable Object invoke(Object proxy, Method method, Object @Nullable [] given)
-        throws Throwable {
-      Object[] args = given == null ? new Object[0] : given;
-      if (method.getName().equals("rename") && !args[3].equals(0)) {
-        meanwhile.run();
-        throw new ErrnoException(Errno.EINVAL);
-      }
-      for (int i = 0; i < args.length; i++) {
-        if (args[i] instanceof StoreDirectory other) {
-          args[i] = ((WithoutFlags) Proxy.getInvocationHandler(other)).directory;
-        }
-      }
-      try {
-        Object result = method.invoke(directory, args);
-        return result instanceof StoreDirectory below ? withoutFlags(below, meanwhile) : result;
-      } catch (InvocationTargetException e) {
-        throw e.getCause();
-      }
-    }
   }
 
   private Process tar(Object... args) throws IOException {

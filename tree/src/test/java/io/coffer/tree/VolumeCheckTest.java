@@ -335,6 +335,17 @@ class VolumeCheckTest {
     }
 
     @Test
+    void gives_a_new_name_where_the_store_cannot_rename_without_replacing() throws Exception {
+      Path file = tree.file(tree.root, LONG_NAME, bytes(5000));
+      Files.write(sidecar(file), new byte[0]);
+      var repair = tree.check(true, WithoutFlags::of);
+      assertEquals(1, repair.summary().repaired());
+      String fresh = "lost-name." + file.getFileName();
+      assertTrue(Files.exists(tree.entry(tree.root, fresh)), fresh);
+      assertCleanAfterRepair();
+    }
+
+    @Test
     void removes_a_sidecar_without_an_entry_only_when_it_is_to_repair() throws Exception {
       Path file = tree.file(tree.root, LONG_NAME, bytes(1));
       Files.delete(file);

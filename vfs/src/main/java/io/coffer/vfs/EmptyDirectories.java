@@ -101,7 +101,7 @@ final class EmptyDirectories {
     /** Gives it its name again. */
     void putBack() throws ErrnoException {
       try {
-        renameNew(parent, temporary, name);
+        parent.renameNew(temporary, parent, name);
       } catch (ErrnoException e) {
         System.getLogger("io.coffer.vfs")
             .log(
@@ -169,44 +169,6 @@ final class EmptyDirectories {
         directory.close();
         restoreMode(parent, name, changedMode);
       }
-    }
-  }
-
-  /**
-   * Renames, never over something.
-   *
-   * @return false if the store has no RENAME_NOREPLACE (NFS, ceph-fuse, some cluster filesystems)
-   */
-  static boolean renameNewAtOnce(StoreDirectory parent, byte[] from, byte[] to)
-      throws ErrnoException {
-    try {
-      parent.rename(from, parent, to, Flags.RENAME_NOREPLACE);
-      return true;
-    } catch (ErrnoException e) {
-      if (e.errno() != Errno.EINVAL && e.errno() != Errno.ENOSYS) {
-        throw e;
-      }
-      return false;
-    }
-  }
-
-  /**
-   * Renames, never over something that was there before; nor, on any store, a directory over a file
-   * or over a directory with something in it, such as the file with its context.
-   */
-  static void renameNew(StoreDirectory parent, byte[] from, byte[] to) throws ErrnoException {
-    if (renameNewAtOnce(parent, from, to)) {
-      return;
-    }
-    if (Names.exists(parent, to)) {
-      throw new ErrnoException(Errno.EEXIST);
-    }
-    try {
-      parent.rename(from, parent, to, 0);
-    } catch (ErrnoException e) {
-      throw e.errno() == Errno.ENOTEMPTY || e.errno() == Errno.ENOTDIR
-          ? new ErrnoException(Errno.EEXIST)
-          : e;
     }
   }
 

@@ -201,7 +201,7 @@ final class Names {
         throw e;
       }
       // The entry may just have been removed, its sidecar after it: then there is no fault.
-      if (exists(directory.directory, stored)) {
+      if (directory.directory.has(stored)) {
         reportBadName(directory.inode, stored, "the file with its long name is missing");
       }
       return null;
@@ -384,7 +384,7 @@ final class Names {
   void keepSidecar(StoreDirectory directory, StoredName name) throws ErrnoException {
     byte[] sidecar = name.sidecarName();
     byte[] content = name.sidecarContent();
-    if (sidecar != null && content != null && !exists(directory, sidecar)) {
+    if (sidecar != null && content != null && !directory.has(sidecar)) {
       try {
         writeSmallFile(directory, sidecar, content);
       } catch (ErrnoException e) {
@@ -402,7 +402,7 @@ final class Names {
       return;
     }
     try {
-      if (!exists(directory, name.name())) {
+      if (!directory.has(name.name())) {
         directory.unlink(sidecar);
       }
     } catch (ErrnoException e) {
@@ -448,10 +448,6 @@ final class Names {
       int read = file.read(buffer, 0, LARGEST_SMALL_FILE, 0);
       return buffer.asSlice(0, read).toArray(ValueLayout.JAVA_BYTE);
     }
-  }
-
-  static boolean exists(StoreDirectory directory, byte[] name) throws ErrnoException {
-    return statusIfThere(directory, name) != null;
   }
 
   private static @Nullable FileStatus statusIfThere(StoreDirectory directory, byte[] name)

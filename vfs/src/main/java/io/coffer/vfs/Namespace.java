@@ -361,10 +361,10 @@ final class Namespace {
       takeOwnersRights(parent, temporary, mode);
       try (var _ = names.guardTemporary(in.inode)) {
         if (holdsContext) {
-          EmptyDirectories.renameNew(parent, temporary, name);
+          parent.renameNew(temporary, parent, name);
           done = true;
         } else {
-          done = EmptyDirectories.renameNewAtOnce(parent, temporary, name);
+          done = parent.renameNewAtOnce(temporary, parent, name);
         }
       }
       return done;
@@ -729,8 +729,7 @@ final class Namespace {
       throws ErrnoException {
     byte[] plain = names.decode(directory, codec, stored);
     if (plain == null) {
-      throw new ErrnoException(
-          Names.exists(directory.directory, stored) ? Errno.EINVAL : Errno.ENOENT);
+      throw new ErrnoException(directory.directory.has(stored) ? Errno.EINVAL : Errno.ENOENT);
     }
     return plain;
   }

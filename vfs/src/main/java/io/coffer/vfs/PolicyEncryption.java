@@ -520,7 +520,7 @@ final class PolicyEncryption implements Encryption {
       if (e.errno() != Errno.EPERM && e.errno() != Errno.EOPNOTSUPP && e.errno() != Errno.ENOSYS) {
         throw e;
       }
-      EmptyDirectories.renameNew(at, temporary, name); // a store without hard links
+      at.renameNew(temporary, at, name); // a store without hard links
       return;
     }
     try {
