@@ -20,12 +20,15 @@ final class Scratch {
 
   private final MemorySegment names;
   private final MemorySegment buffer;
+  private final long address;
+  private final byte[] text = new byte[NAME_BYTES];
   private final Words words = new Words(256);
 
   private Scratch() {
     Arena arena = Arena.ofAuto();
     names = arena.allocate(2L * NAME_BYTES + BUFFER_BYTES, 64);
     buffer = names.asSlice(2L * NAME_BYTES, BUFFER_BYTES);
+    address = names.address();
   }
 
   static Scratch get() {
@@ -74,8 +77,10 @@ final class Scratch {
         throw new ErrnoException(Errno.EINVAL, "a name with a NUL byte");
       }
     }
-    MemorySegment.copy(name, 0, names, ValueLayout.JAVA_BYTE, at, name.length);
-    names.set(ValueLayout.JAVA_BYTE, at + name.length, (byte) 0);
-    return names.address() + at;
+    // Its NUL goes along, so that there is one access to the segment: see Words.
+    System.arraycopy(name, 0, text, 0, name.length);
+    text[name.length] = 0;
+    MemorySegment.copy(text, 0, names, ValueLayout.JAVA_BYTE, at, name.length + 1);
+    return address + at;
   }
 }

@@ -8,11 +8,14 @@ import io.coffer.posix.Linux;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import java.util.concurrent.ArrayBlockingQueue;
 
 /**
- * Entries by getdents64(2), 32 KiB at a time. Buffers are kept for the next listing, since making
- * and freeing native memory costs more than listing a small directory.
+ * Entries by getdents64(2), 32 KiB at a time, which are copied onto the heap as a whole: there each
+ * byte is an array's, where each access to a memory segment is a small program of its own to the
+ * compiler of a virtual machine that has just started. Buffers are kept for the next listing, since
+ * making and freeing native memory costs more than listing a small directory.
  */
 final class LocalListing implements StoreListing {
   private static final int BUFFER_BYTES = 32768;
@@ -24,11 +27,18 @@ final class LocalListing implements StoreListing {
   private static final int NAME = 19;
 
   private static final int SPARE_BUFFERS = 64;
-  private static final ArrayBlockingQueue<MemorySegment> SPARE =
-      new ArrayBlockingQueue<>(SPARE_BUFFERS);
+  private static final ArrayBlockingQueue<Buffer> SPARE = new ArrayBlockingQueue<>(SPARE_BUFFERS);
+
+  /** What the system writes to, and its copy. */
+  private record Buffer(MemorySegment segment, byte[] bytes) {
+    Buffer() {
+      this(Arena.ofAuto().allocate(BUFFER_BYTES, 8), new byte[BUFFER_BYTES]);
+    }
+  }
 
   private final int descriptor;
-  private final MemorySegment buffer;
+  private final Buffer buffer;
+  private final byte[] bytes;
   private int filled;
   private int next;
   private int current;
@@ -37,8 +47,9 @@ final class LocalListing implements StoreListing {
   /** Takes over a readable directory descriptor. */
   LocalListing(int descriptor) {
     this.descriptor = descriptor;
-    MemorySegment spare = SPARE.poll();
-    buffer = spare != null ? spare : Arena.ofAuto().allocate(BUFFER_BYTES, 8);
+    Buffer spare = SPARE.poll();
+    buffer = spare != null ? spare : new Buffer();
+    bytes = buffer.bytes;
   }
 
   @Override
@@ -51,14 +62,17 @@ final class LocalListing implements StoreListing {
       }
     }
     current = next;
-    next += Short.toUnsignedInt(buffer.get(ValueLayout.JAVA_SHORT, current + RECORD_BYTES));
+    next +=
+        (bytes[current + RECORD_BYTES] & 0xff) | ((bytes[current + RECORD_BYTES + 1] & 0xff) << 8);
     return true;
   }
 
   /** A directory that was removed meanwhile has no entries, as readdir(3) has it. */
   private int listEntries() throws ErrnoException {
     try {
-      return Linux.listEntries(descriptor, buffer.address(), BUFFER_BYTES);
+      int length = Linux.listEntries(descriptor, buffer.segment.address(), BUFFER_BYTES);
+      MemorySegment.copy(buffer.segment, ValueLayout.JAVA_BYTE, 0, bytes, 0, length);
+      return length;
     } catch (ErrnoException e) {
       if (e.errno() == Errno.ENOENT) {
         return 0;
@@ -69,29 +83,37 @@ final class LocalListing implements StoreListing {
 
   @Override
   public byte[] name() {
-    int length = 0;
-    while (buffer.get(ValueLayout.JAVA_BYTE, current + NAME + length) != 0) {
-      length++;
+    int from = current + NAME;
+    int to = from;
+    while (bytes[to] != 0) {
+      to++;
     }
-    byte[] name = new byte[length];
-    MemorySegment.copy(buffer, ValueLayout.JAVA_BYTE, current + NAME, name, 0, length);
-    return name;
+    return Arrays.copyOfRange(bytes, from, to);
   }
 
   @Override
   public long inode() {
-    return buffer.get(ValueLayout.JAVA_LONG, current);
+    return u64(current);
   }
 
   @Override
   public int type() {
     // DT_ values are the type bits of a mode, shifted; DT_UNKNOWN is 0.
-    return (buffer.get(ValueLayout.JAVA_BYTE, current + TYPE) << 12) & FileStatus.TYPE_MASK;
+    return (bytes[current + TYPE] << 12) & FileStatus.TYPE_MASK;
   }
 
   @Override
   public long cookie() {
-    return buffer.get(ValueLayout.JAVA_LONG, current + OFFSET);
+    return u64(current + OFFSET);
+  }
+
+  /** As on a little-endian machine, which all are that the system calls are known of. */
+  private long u64(int at) {
+    long value = 0;
+    for (int i = 7; i >= 0; i--) {
+      value = (value << 8) | (bytes[at + i] & 0xff);
+    }
+    return value;
   }
 
   @Override
