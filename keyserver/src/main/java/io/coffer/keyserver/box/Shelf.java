@@ -103,16 +103,16 @@ public final class Shelf {
    */
   Records.Loaded find(Visitor visitor, String id, String right)
       throws ProblemException, EngineException, JsonException {
-    Records.Loaded found = records.find(recordId(visitor.owner(), Names.id(id)));
-    boolean own = found != null;
-    if (!own) {
-      Records.Loaded shared = records.find("shared/" + kind + "/" + id);
-      found = shared == null ? null : records.find(recordId(shared.json().string("owner"), id));
-    }
-    if (found == null || !may(visitor, found.json(), "read") || expired(found.json())) {
+    Records.Loaded found = lookup(visitor, Names.id(id));
+    if (found == null || expired(found.json())) {
       throw ProblemException.notFound(
-          "there is no such " + kind + ", or you may not see it",
-          "Check its reference, and the project that your token is for.");
+          "there is no such " + kind, "Check its reference; it may have been deleted.");
+    }
+    // Not 404: to Cinder that means "is deleted already", and it would leave the key behind, where
+    // after 403 it tries again as itself.
+    if (!may(visitor, found.json(), "read")) {
+      throw ProblemException.forbidden(
+          "you may not see this " + kind, "Check the project that your token is for.");
     }
     if (!may(visitor, found.json(), right)) {
       throw ProblemException.forbidden(
@@ -120,6 +120,26 @@ public final class Shelf {
           "Whoever made the " + kind + " may, and the admins of the project.");
     }
     return found;
+  }
+
+  /** Whatever has this id: of the visitor's project, shared by another, or another's own. */
+  private Records.@Nullable Loaded lookup(Visitor visitor, String id)
+      throws EngineException, JsonException {
+    Records.Loaded found = records.find(recordId(visitor.owner(), id));
+    if (found != null) {
+      return found;
+    }
+    Records.Loaded shared = records.find("shared/" + kind + "/" + id);
+    if (shared != null) {
+      return records.find(recordId(shared.json().string("owner"), id));
+    }
+    for (String door : records.ids("door/", "", Integer.MAX_VALUE)) {
+      found = records.find(recordId(door.substring("door/".length()), id));
+      if (found != null) {
+        return found;
+      }
+    }
+    return null;
   }
 
   private boolean expired(JsonObject json) throws JsonException {

@@ -486,9 +486,11 @@ class DoorTest {
       refused(403, "role", json(READER, "POST", "/v1/secrets", "{\"name\":\"x\"}"));
       refused(403, "role", send(READER, "DELETE", ref, null));
       refused(403, "role", json(BOB, "PUT", ref + "/acl", "{\"read\":{\"users\":[\"bob\"]}}"));
-      refused(404, "no such secret", get(OTHER, ref));
-      refused(404, "no such secret", get(NOBODY, ref));
+      refused(403, "may not see", get(OTHER, ref));
+      refused(403, "may not see", send(OTHER, "DELETE", ref, null));
+      refused(403, "may not see", get(NOBODY, ref));
       assertEquals(204, send(BOB, "DELETE", ref, null).status());
+      refused(404, "no such secret", send(OTHER, "DELETE", ref, null));
     }
 
     @Test
@@ -506,8 +508,8 @@ class DoorTest {
                       ref + "/acl",
                       "{\"read\":{\"users\":[\"olga\"],\"project-access\":false}}"))
               .string("acl_ref"));
-      refused(404, "no such secret", get(BOB, ref));
-      refused(404, "no such secret", send(BOB, "DELETE", ref, null));
+      refused(403, "may not see", get(BOB, ref));
+      refused(403, "may not see", send(BOB, "DELETE", ref, null));
       assertEquals("e", send(ADMIN, "GET", ref + "/payload", null).text());
       assertEquals("e", send(OTHER, "GET", ref + "/payload", null).text());
       refused(403, "role", send(OTHER, "DELETE", ref, null));
@@ -516,7 +518,7 @@ class DoorTest {
       assertEquals(404, server.as("client:bob").get(key + "/wrapped").status());
       assertEquals(200, server.as("client:alice").get(key + "/wrapped").status());
       expect(200, json(ALICE, "PATCH", ref + "/acl", "{\"read\":{\"users\":[\"carl\"]}}"));
-      refused(404, "no such secret", get(OTHER, ref));
+      refused(403, "may not see", get(OTHER, ref));
       JsonObject read = expect(200, get(ALICE, ref + "/acl")).object("read");
       assertEquals(List.of("carl"), read.strings("users"));
       assertFalse(read.bool("project-access", true));
@@ -682,8 +684,8 @@ class DoorTest {
               "{\"type\":\"rsa\",\"secret_refs\":[{\"name\":\"public_key\",\"secret_ref\":\"%s\"}]}"
                   .formatted(one)));
       refused(
-          404,
-          "no such secret",
+          403,
+          "may not see",
           json(
               OTHER,
               "POST",
