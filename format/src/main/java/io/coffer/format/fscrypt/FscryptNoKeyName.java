@@ -1,6 +1,7 @@
 package io.coffer.format.fscrypt;
 
 import io.coffer.format.FormatException;
+import io.coffer.format.StrictBase64;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.security.MessageDigest;
@@ -83,7 +84,7 @@ public record FscryptNoKeyName(
             .putInt(minorHash)
             .put(beginning)
             .put(rest);
-    return UnpaddedBase64.URL.encode(bytes.array());
+    return StrictBase64.URL.encode(bytes.array());
   }
 
   /**
@@ -95,7 +96,7 @@ public record FscryptNoKeyName(
     if (name.length > MAX_LENGTH) {
       throw new FormatException(WHAT + " has " + name.length + " characters, too many to be one");
     }
-    byte[] bytes = UnpaddedBase64.URL.decode(name, WHAT);
+    byte[] bytes = StrictBase64.URL.decode(name, WHAT);
     int rest = bytes.length - HASHES_BYTES;
     boolean isCut = rest == BEGINNING_BYTES + DIGEST_BYTES;
     if (rest < 1 || (rest > BEGINNING_BYTES && !isCut)) {

@@ -2,6 +2,7 @@ package io.coffer.format.fscrypt;
 
 import io.coffer.crypto.RandomBytes;
 import io.coffer.format.FormatException;
+import io.coffer.format.StrictBase64;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.HexFormat;
@@ -38,12 +39,12 @@ public final class FscryptStoredName {
       throw new IllegalArgumentException("enciphered name of " + ciphertext.length + " bytes");
     }
     if (ciphertext.length <= WHOLE_BYTES) {
-      return UnpaddedBase64.IMAP.encode(ciphertext);
+      return StrictBase64.IMAP.encode(ciphertext);
     }
     byte[] bytes = Arrays.copyOf(ciphertext, WHOLE_BYTES + DIGEST_BYTES);
     byte[] digest = FscryptNoKeyName.digestFrom(ciphertext, WHOLE_BYTES);
     System.arraycopy(digest, 0, bytes, WHOLE_BYTES, DIGEST_BYTES);
-    return UnpaddedBase64.IMAP.encode(bytes);
+    return StrictBase64.IMAP.encode(bytes);
   }
 
   /** Does this stored name hold but a digest of the end of its enciphered name? */
@@ -57,7 +58,7 @@ public final class FscryptStoredName {
    * @throws FormatException if there is none
    */
   public static byte[] decode(byte[] stored) throws FormatException {
-    byte[] bytes = UnpaddedBase64.IMAP.decode(stored, WHAT);
+    byte[] bytes = StrictBase64.IMAP.decode(stored, WHAT);
     if (bytes.length < SHORTEST_CIPHERTEXT || bytes.length > WHOLE_BYTES) {
       throw new FormatException(WHAT + " stands for " + bytes.length + " bytes, which none has");
     }
@@ -88,7 +89,7 @@ public final class FscryptStoredName {
     }
     byte[] beginning = noKeyName.beginning();
     byte[] known = Arrays.copyOf(beginning, Math.min(beginning.length, WHOLE_BYTES));
-    return Arrays.copyOf(UnpaddedBase64.IMAP.encode(known), known.length * 4 / 3);
+    return Arrays.copyOf(StrictBase64.IMAP.encode(known), known.length * 4 / 3);
   }
 
   /** The file beside an entry with a long stored name that holds its full enciphered name. */

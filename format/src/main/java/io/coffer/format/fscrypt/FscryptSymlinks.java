@@ -2,6 +2,7 @@ package io.coffer.format.fscrypt;
 
 import io.coffer.crypto.StringCipher;
 import io.coffer.format.FormatException;
+import io.coffer.format.StrictBase64;
 import java.util.Arrays;
 
 /**
@@ -133,7 +134,7 @@ public final class FscryptSymlinks implements AutoCloseable {
   public static byte[] encode(FscryptContext context, byte[] target) {
     byte[] bytes = Arrays.copyOf(context.encode(), FscryptContext.BYTES + target.length);
     System.arraycopy(target, 0, bytes, FscryptContext.BYTES, target.length);
-    return UnpaddedBase64.IMAP.encode(bytes);
+    return StrictBase64.IMAP.encode(bytes);
   }
 
   /**
@@ -142,7 +143,7 @@ public final class FscryptSymlinks implements AutoCloseable {
    * @throws FormatException if it is none of this format
    */
   public static Stored parse(byte[] text) throws FormatException {
-    byte[] bytes = UnpaddedBase64.IMAP.decode(text, WHAT);
+    byte[] bytes = StrictBase64.IMAP.decode(text, WHAT);
     if (bytes.length <= FscryptContext.BYTES + LENGTH_BYTES) {
       throw new FormatException(WHAT + " is too short to be encrypted");
     }

@@ -2,6 +2,7 @@ package io.coffer.format.gocryptfs;
 
 import io.coffer.format.FormatException;
 import io.coffer.format.NameCodec;
+import io.coffer.format.StrictBase64;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;

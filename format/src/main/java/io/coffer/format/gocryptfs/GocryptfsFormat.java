@@ -8,6 +8,7 @@ import io.coffer.format.ContentCipher;
 import io.coffer.format.ContentLayout;
 import io.coffer.format.FormatException;
 import io.coffer.format.NameCodec;
+import io.coffer.format.StrictBase64;
 import io.coffer.format.VolumeFormat;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
@@ -68,7 +69,7 @@ public final class GocryptfsFormat implements VolumeFormat {
     longNameMax = limited ? config.longNameMax() : GocryptfsOptions.NAME_MAX;
     aead = GocryptfsKeys.contents(masterKey, hkdf, cipher);
     eme = GocryptfsKeys.names(masterKey, hkdf);
-    base64 = new StrictBase64(!config.has(FeatureFlag.RAW_64));
+    base64 = config.has(FeatureFlag.RAW_64) ? StrictBase64.URL : StrictBase64.PADDED_URL;
     sealedNames = new SealedNames(eme, base64);
     sealedValues = new SealedValues(aead);
     layout = new ContentLayout(HEADER_BYTES, GocryptfsContents.BLOCK_BYTES, aead.overheadBytes());

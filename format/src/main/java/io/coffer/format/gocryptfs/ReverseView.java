@@ -4,6 +4,7 @@ import io.coffer.crypto.Aead;
 import io.coffer.format.ContentCipher;
 import io.coffer.format.FormatException;
 import io.coffer.format.NameCodec;
+import io.coffer.format.StrictBase64;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;

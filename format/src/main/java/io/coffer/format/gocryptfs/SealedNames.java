@@ -2,6 +2,7 @@ package io.coffer.format.gocryptfs;
 
 import io.coffer.crypto.Eme;
 import io.coffer.format.FormatException;
+import io.coffer.format.StrictBase64;
 import java.util.Arrays;
 
 /**

@@ -13,6 +13,7 @@ import io.coffer.format.BlockException;
 import io.coffer.format.FormatException;
 import io.coffer.format.NameCodec.EntryKind;
 import io.coffer.format.NameCodec.StoredName;
+import io.coffer.format.StrictBase64;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -462,10 +463,10 @@ class FscryptTest {
     @DisplayName("of a length between a whole and a cut one is refused")
     void lengthsInBetween() {
       for (int length = 158; length < 189; length++) {
-        byte[] shown = UnpaddedBase64.URL.encode(new byte[length]);
+        byte[] shown = StrictBase64.URL.encode(new byte[length]);
         assertTrue(refusal(() -> FscryptNoKeyName.decode(shown)).contains("none has"));
       }
-      byte[] tooLong = UnpaddedBase64.URL.encode(new byte[190]);
+      byte[] tooLong = StrictBase64.URL.encode(new byte[190]);
       assertTrue(refusal(() -> FscryptNoKeyName.decode(tooLong)).contains("too many"));
     }
   }

@@ -145,7 +145,6 @@ public final class VolumeKeys implements KeyService {
               null);
       String box = "/v1/services/" + wanted.service() + "/owners/" + wanted.owner() + "/keys";
       String id = makeKey(owner, box, wanted);
-      boolean done = false;
       try {
         JsonObject issued =
             KeyClient.ask(
@@ -160,7 +159,6 @@ public final class VolumeKeys implements KeyService {
             token, issued.string("token").getBytes(StandardCharsets.US_ASCII));
         DurableFiles.writePrivate(wanted.reference(), reference(machine, url, wanted, token, id));
         password(wanted.reference()).close();
-        done = true;
         return List.of(
             "made the key " + id + " of " + wanted.owner() + " for " + wanted.service(),
             "wrote "
@@ -176,12 +174,23 @@ public final class VolumeKeys implements KeyService {
                 + " --out "
                 + token
                 + " KEYSERVER-DIR");
-      } finally {
-        if (!done) {
+      } catch (IOException | JsonException | IllegalArgumentException e) {
+        try {
           Files.deleteIfExists(token);
           Files.deleteIfExists(wanted.reference());
           KeyClient.ask(owner, "DELETE", box + "/" + id, null);
+        } catch (IOException again) {
+          throw new IOException(
+              e.getMessage()
+                  + "; the key "
+                  + id
+                  + " that was made for it stays in "
+                  + box
+                  + ", for what was begun cannot be taken back: "
+                  + again.getMessage(),
+              e);
         }
+        throw e;
       }
     } catch (Failure e) {
       throw refused(e);

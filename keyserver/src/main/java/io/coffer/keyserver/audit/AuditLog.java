@@ -454,10 +454,14 @@ public final class AuditLog implements AutoCloseable {
             file);
         return;
       }
+      boolean full = e.errno() == Errno.ENOSPC || e.errno() == Errno.EDQUOT;
+      String what =
+          (full ? "there is no room for the audit log " : "no room can be kept for the audit log ")
+              + file;
       if (scarce == null) {
-        LOG.log(System.Logger.Level.ERROR, "no room for the audit log {0}: {1}", file, e);
+        LOG.log(System.Logger.Level.ERROR, "{0}: {1}", what, e);
       }
-      scarce = new AuditException("there is no room for the audit log " + file, e);
+      scarce = new AuditException(what, e);
     }
   }
 

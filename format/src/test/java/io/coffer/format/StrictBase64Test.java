@@ -1,11 +1,10 @@
-package io.coffer.format.gocryptfs;
+package io.coffer.format;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.coffer.format.FormatException;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.Base64;
@@ -47,7 +46,7 @@ class StrictBase64Test {
   @DisplayName("are taken in the one form that they have, and in no other")
   @ValueSource(booleans = {false, true})
   void decodesOneForm(boolean padded) throws FormatException {
-    StrictBase64 base64 = new StrictBase64(padded);
+    StrictBase64 base64 = padded ? StrictBase64.PADDED_URL : StrictBase64.URL;
     Random random = new Random(7);
     int taken = 0;
     for (int i = 0; i < 200_000; i++) {
