@@ -5,6 +5,9 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.security.SecureRandom;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
@@ -19,6 +22,7 @@ import org.jspecify.annotations.Nullable;
  * compiler's time on it when many files are made. It is used where the device cannot be read.
  */
 public final class RandomBytes {
+  private static final String FILE = "/dev/urandom";
   private static final int POOL_BYTES = 4096;
   private static final ThreadLocal<RandomBytes> POOL = ThreadLocal.withInitial(RandomBytes::new);
 
@@ -48,12 +52,13 @@ public final class RandomBytes {
 
   /**
    * Fills memory outside the heap, from the device to where it is to lie: what went through a pool
-   * on the heap would be found there, if the collector had moved the pool.
+   * on the heap would be found there, if the collector had moved the pool. By a channel of its own,
+   * since one is closed for good when a thread that reads from it is interrupted.
    */
   static void fillSecret(MemorySegment target) {
     ByteBuffer buffer = target.asByteBuffer();
-    try {
-      while (DEVICE != null && buffer.hasRemaining() && DEVICE.getChannel().read(buffer) > 0) {
+    try (FileChannel device = FileChannel.open(Path.of(FILE), StandardOpenOption.READ)) {
+      while (buffer.hasRemaining() && device.read(buffer) > 0) {
         // as much as the device gives at once
       }
     } catch (IOException e) {
@@ -97,7 +102,7 @@ public final class RandomBytes {
 
   private static @Nullable FileInputStream open() {
     try {
-      return new FileInputStream("/dev/urandom");
+      return new FileInputStream(FILE);
     } catch (IOException e) {
       return null;
     }

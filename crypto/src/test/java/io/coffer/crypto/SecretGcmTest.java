@@ -10,6 +10,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -95,6 +96,21 @@ class SecretGcmTest {
         assertNotEquals(0, content(one)[length - 1] | content(one)[length / 2] | content(one)[0]);
         assertTrue(!one.matches(other));
       }
+    }
+  }
+
+  @Test
+  @DisplayName("is random also for a thread that was interrupted, and stays so for others")
+  void isRandomWhenInterrupted() {
+    Thread.currentThread().interrupt();
+    try (SecretBytes one = SecretBytes.random(32)) {
+      assertTrue(Thread.interrupted(), "the interrupt is kept");
+      try (SecretBytes other = SecretBytes.random(32);
+          SecretBytes zeros = SecretBytes.take(new byte[32])) {
+        assertTrue(!one.matches(zeros) && !other.matches(zeros) && !one.matches(other));
+      }
+    } finally {
+      Thread.interrupted();
     }
   }
 }
