@@ -234,8 +234,14 @@ class LauncherTest {
     assertTrue(run.out().startsWith("java 25.0.9\n"), run.out());
     assertTrue(run.out().contains("-Dcoffer.program=gocryptfs\n"), run.out());
     assertTrue(
-        run.out().contains("-cp\n" + prefix + "/lib/generation.2/coffer-class-path.jar\n"),
+        run.out().contains("-cp\n" + prefix + "/lib/generation.2/coffer-core-path.jar\n"),
         run.out());
+    Run server = launch(prefix.resolve("bin/coffer"), Map.of(), "keyserver", "run");
+    assertTrue(
+        server
+            .out()
+            .contains("/coffer-core-path.jar:" + prefix + "/lib/generation.2/coffer-class-"),
+        server.out());
     Run asked =
         launch(prefix.resolve("bin/coffer"), Map.of("COFFER_JAVA_HOME", other.toString()), "info");
     assertTrue(asked.out().startsWith("java 26.0.1\n"), asked.out());
