@@ -134,6 +134,26 @@ class PosixXattrTest extends OnSubject {
         Errno.EPERM, "user attribute of a link", () -> me.setXattr(at("s"), "user.x", b("1"), 0));
   }
 
+  @Test
+  void a_security_label_is_kept_and_a_missing_one_reported() throws ErrnoException {
+    Tools.needRoot();
+    me.create(at("f"), 0644);
+    try {
+      me.setXattr(at("f"), "security.selinux", b("system_u:object_r:tmp_t:s0"), 0);
+    } catch (ErrnoException e) {
+      Tools.skip("labels are SELinux's here, or the store's filesystem has none");
+    }
+    assertArrayEquals(
+        b("system_u:object_r:tmp_t:s0"), me.getXattr(at("f"), "security.selinux"), "label");
+    me.removeXattr(at("f"), "security.selinux");
+    // The second one keeps "ls -l" from asking for the label of each further file.
+    Expect.errnoOf(
+        "no label",
+        () -> me.getXattr(at("f"), "security.selinux"),
+        Errno.ENODATA,
+        Errno.EOPNOTSUPP);
+  }
+
   private void needAcl() {
     Tools.need("getfacl", "setfacl");
     Outcome outcome = Command.of("setfacl", "-m", "u:1:r", path).run();

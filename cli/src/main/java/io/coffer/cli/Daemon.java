@@ -32,6 +32,13 @@ final class Daemon {
     }
   }
 
+  /** What {@link #run} does that changes nothing in the process that does it. */
+  static void rehearse() throws IOException {
+    View.prepare();
+    Interruption.onInterrupt(() -> {}).cancel();
+    DaemonChannel.answerReady(OutputStream.nullOutputStream());
+  }
+
   private static ExitCode serve() throws IOException {
     leaveTerminal();
     // While whoever started us is still asking for the password.

@@ -79,21 +79,25 @@ public final class DaemonChannel implements AutoCloseable {
    */
   public void mount(ViewSpec spec, @Nullable SecretBytes masterKey) throws CommandException {
     try {
-      OutputStream out = socket.output();
-      DataOutputStream buffered = new DataOutputStream(new BufferedOutputStream(out));
-      spec.write(buffered);
-      buffered.flush();
-      if (masterKey != null) {
-        masterKey.<@Nullable Void, IOException>read(key -> {
-          // Not through the buffer, which would keep a copy.
-          out.write(key);
-          return null;
-        });
-      }
+      send(spec, masterKey, socket.output());
       readAnswer(new DataInputStream(socket.input()));
       running = true;
     } catch (IOException e) {
       throw new CommandException(ExitCode.DAEMON, UNKNOWN);
+    }
+  }
+
+  static void send(ViewSpec spec, @Nullable SecretBytes masterKey, OutputStream out)
+      throws IOException {
+    DataOutputStream buffered = new DataOutputStream(new BufferedOutputStream(out));
+    spec.write(buffered);
+    buffered.flush();
+    if (masterKey != null) {
+      masterKey.<@Nullable Void, IOException>read(key -> {
+        // Not through the buffer, which would keep a copy.
+        out.write(key);
+        return null;
+      });
     }
   }
 

@@ -15,8 +15,6 @@ import io.coffer.posix.Linux;
 import io.coffer.posix.Processes;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
-import java.io.DataInputStream;
-import java.io.DataOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.PrintStream;
@@ -104,6 +102,11 @@ final class WarmUpCommand extends BaseCommand {
     }
     hashPasswords();
     beInJob(view);
+    // With a process of its own behind the view, so that what starts one is remembered, too.
+    execute(
+        silent, List.of("mount", "--password-file", password, volume.toString(), view.toString()));
+    execute(silent, List.of("unmount", view.toString()));
+    Daemon.rehearse();
     mount(volume, view);
     String trees = Files.createDirectory(directory.resolve("trees")).toString();
     execute(silent, List.of("init", "--format", "fscrypt", "--password-file", password, trees));
@@ -141,17 +144,15 @@ final class WarmUpCommand extends BaseCommand {
         SecretBytes masterKey = opened.unlock(password)) {
       List<FeatureFlag> features = opened.config().flags();
       int longNameMax = opened.config().longNameMax();
-      ViewSpec spec =
-          spec(volume, view, features, longNameMax, EnumSet.noneOf(ViewSpec.Switch.class));
-      serve(spec, masterKey, () -> use(view));
+      Set<ViewSpec.Switch> switches = EnumSet.noneOf(ViewSpec.Switch.class);
+      serve(request(volume, view, features, longNameMax, switches, masterKey), () -> use(view));
     }
   }
 
   private void mountTrees(Path volume, Path view, Ui silent, String password) throws IOException {
     Path tree = view.resolve("tree");
     serve(
-        spec(volume, view, List.of(), 0, EnumSet.of(ViewSpec.Switch.POLICIES)),
-        null,
+        request(volume, view, List.of(), 0, EnumSet.of(ViewSpec.Switch.POLICIES), null),
         () -> {
           String path = tree.toString();
           execute(silent, List.of("unlock", "--password-file", password, view.toString()));
@@ -163,15 +164,18 @@ final class WarmUpCommand extends BaseCommand {
         });
   }
 
-  private static ViewSpec spec(
+  /** A view as it comes to the process behind it. */
+  private static DaemonChannel.Request request(
       Path volume,
       Path view,
       List<FeatureFlag> features,
       int longNameMax,
-      Set<ViewSpec.Switch> switches)
+      Set<ViewSpec.Switch> switches,
+      @Nullable SecretBytes masterKey)
       throws IOException {
     ByteArrayOutputStream pipe = new ByteArrayOutputStream();
-    new ViewSpec(
+    DaemonChannel.send(
+        new ViewSpec(
             volume.toRealPath(),
             view.toRealPath(),
             "warm-up",
@@ -186,9 +190,15 @@ final class WarmUpCommand extends BaseCommand {
             null,
             List.of(),
             List.of(),
-            List.of())
-        .write(new DataOutputStream(pipe));
-    return ViewSpec.read(new DataInputStream(new ByteArrayInputStream(pipe.toByteArray())));
+            List.of()),
+        masterKey,
+        pipe);
+    DaemonChannel.Request request =
+        DaemonChannel.receive(new ByteArrayInputStream(pipe.toByteArray()));
+    if (request == null) {
+      throw new IOException("the request is incomplete");
+    }
+    return request;
   }
 
   private interface Use {
@@ -196,9 +206,9 @@ final class WarmUpCommand extends BaseCommand {
   }
 
   /** What the daemon does; where there is no FUSE, only as far as it goes. */
-  private void serve(ViewSpec spec, @Nullable SecretBytes masterKey, Use use) throws IOException {
-    try {
-      View mounted = View.mount(spec, masterKey);
+  private void serve(DaemonChannel.Request request, Use use) throws IOException {
+    try (SecretBytes masterKey = request.masterKey()) {
+      View mounted = View.mount(request.spec(), masterKey);
       try {
         use.run();
       } finally {

@@ -234,13 +234,10 @@ class LauncherTest {
     assertTrue(run.out().startsWith("java 25.0.9\n"), run.out());
     assertTrue(run.out().contains("-Dcoffer.program=gocryptfs\n"), run.out());
     assertTrue(
-        run.out().contains("-cp\n" + prefix + "/lib/generation.2/coffer-core-path.jar\n"),
-        run.out());
+        run.out().contains("-cp\n" + prefix + "/lib/generation.2/coffer-core.jar\n"), run.out());
     Run server = launch(prefix.resolve("bin/coffer"), Map.of(), "keyserver", "run");
     assertTrue(
-        server
-            .out()
-            .contains("/coffer-core-path.jar:" + prefix + "/lib/generation.2/coffer-class-"),
+        server.out().contains("/coffer-core.jar:" + prefix + "/lib/generation.2/server/*\n"),
         server.out());
     Run asked =
         launch(prefix.resolve("bin/coffer"), Map.of("COFFER_JAVA_HOME", other.toString()), "info");

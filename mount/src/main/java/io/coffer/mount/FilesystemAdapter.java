@@ -33,6 +33,9 @@ final class FilesystemAdapter implements Filesystem, PolicyFilesystem.Cache {
   private static final System.Logger LOG = System.getLogger("io.coffer.mount");
   private static final byte[] DEFAULT_ACL =
       "system.posix_acl_default".getBytes(StandardCharsets.US_ASCII);
+  private static final byte[] SELINUX_LABEL =
+      "security.selinux".getBytes(StandardCharsets.US_ASCII);
+
   private static final byte[] CAPABILITY =
       "security.capability".getBytes(StandardCharsets.US_ASCII);
   private static final int F_UNLCK = 2;
@@ -640,7 +643,16 @@ final class FilesystemAdapter implements Filesystem, PolicyFilesystem.Cache {
     if (control != null && TreeControl.isAttribute(name)) {
       return control.clone(); // overwritten once it has been sent
     }
-    return files.getXattr(id, name);
+    try {
+      return files.getXattr(id, name);
+    } catch (ErrnoException e) {
+      if (e.errno() == Errno.ENODATA && Arrays.equals(name, SELINUX_LABEL)) {
+        // Where SELinux is at work it answers itself, and nobody asks here. Else "no label" has
+        // "ls -l" ask the next file as well; that there are none here saves half of its questions.
+        throw new ErrnoException(Errno.EOPNOTSUPP);
+      }
+      throw e;
+    }
   }
 
   @Override

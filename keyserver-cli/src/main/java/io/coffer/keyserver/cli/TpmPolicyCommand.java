@@ -3,6 +3,7 @@ package io.coffer.keyserver.cli;
 import io.coffer.crypto.SecretBytes;
 import io.coffer.keyserver.ca.CertificateAuthority;
 import io.coffer.keyserver.ca.DurableFiles;
+import io.coffer.keyserver.ca.EncryptedKeyFile;
 import io.coffer.keyserver.ca.Pem;
 import io.coffer.keyserver.json.JsonException;
 import io.coffer.keyserver.json.JsonObject;
@@ -108,7 +109,7 @@ final class TpmPolicyCommand extends Commands.Group {
       KeyPairGenerator generator = KeyPairGenerator.getInstance("EC");
       generator.initialize(new ECGenParameterSpec("secp256r1"));
       KeyPair pair = generator.generateKeyPair();
-      Pem.writePrivateKey(
+      EncryptedKeyFile.write(
           out, pair.getPrivate(), passphrase, CertificateAuthority.DEFAULT_ITERATIONS);
       DurableFiles.writePublic(publicFile, Pem.encode("PUBLIC KEY", pair.getPublic().getEncoded()));
     } catch (GeneralSecurityException e) {

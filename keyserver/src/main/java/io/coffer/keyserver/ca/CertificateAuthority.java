@@ -215,7 +215,7 @@ public final class CertificateAuthority {
    */
   public void protect(SecretBytes passphrase, int iterations) throws IOException {
     try (var _ = lock(directory)) {
-      Pem.writePrivateKey(directory.resolve("ca.key"), key, passphrase, iterations);
+      EncryptedKeyFile.write(directory.resolve("ca.key"), key, passphrase, iterations);
     }
   }
 

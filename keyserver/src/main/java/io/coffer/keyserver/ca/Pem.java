@@ -2,7 +2,6 @@ package io.coffer.keyserver.ca;
 
 import static java.nio.charset.StandardCharsets.US_ASCII;
 
-import io.coffer.crypto.RandomBytes;
 import io.coffer.crypto.SecretBytes;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
@@ -25,19 +24,14 @@ import java.util.Base64;
 import javax.crypto.Cipher;
 import javax.crypto.EncryptedPrivateKeyInfo;
 import javax.crypto.SecretKeyFactory;
-import javax.crypto.spec.IvParameterSpec;
 import javax.crypto.spec.PBEKeySpec;
-import javax.crypto.spec.PBEParameterSpec;
-import org.bouncycastle.asn1.ASN1Primitive;
-import org.bouncycastle.asn1.pkcs.PKCSObjectIdentifiers;
-import org.bouncycastle.asn1.x509.AlgorithmIdentifier;
 
 /**
  * Textual encodings of certificates, revocation lists and keys (RFC 7468). The text of a private
  * key never becomes a String.
  */
 public final class Pem {
-  private static final String PBES2 = "PBEWithHmacSHA256AndAES_256";
+  static final String PBES2 = "PBEWithHmacSHA256AndAES_256";
   private static final long MAX_FILE_BYTES = 1 << 20;
 
   private Pem() {}
@@ -144,42 +138,6 @@ public final class Pem {
   }
 
   /**
-   * Writes a private key for its owner only (mode 600), encrypted under a passphrase: PKCS #8 with
-   * PBES2 (RFC 8018) of PBKDF2 with HMAC-SHA-256 and AES-256-CBC, which OpenSSL reads as well.
-   */
-  public static void writePrivateKey(
-      Path file, PrivateKey key, SecretBytes passphrase, int iterations) throws IOException {
-    PBEKeySpec spec = keySpec(passphrase);
-    try {
-      byte[] salt = RandomBytes.of(16);
-      byte[] iv = RandomBytes.of(16);
-      PBEParameterSpec parameters = new PBEParameterSpec(salt, iterations, new IvParameterSpec(iv));
-      Cipher cipher = Cipher.getInstance(PBES2);
-      cipher.init(
-          Cipher.ENCRYPT_MODE,
-          SecretKeyFactory.getInstance(PBES2).generateSecret(spec),
-          parameters);
-      byte[] der = key.getEncoded();
-      try {
-        AlgorithmIdentifier algorithm =
-            new AlgorithmIdentifier(
-                PKCSObjectIdentifiers.id_PBES2,
-                ASN1Primitive.fromByteArray(cipher.getParameters().getEncoded()));
-        byte[] info =
-            new org.bouncycastle.asn1.pkcs.EncryptedPrivateKeyInfo(algorithm, cipher.doFinal(der))
-                .getEncoded();
-        DurableFiles.writePrivate(file, encode("ENCRYPTED PRIVATE KEY", info));
-      } finally {
-        Arrays.fill(der, (byte) 0);
-      }
-    } catch (GeneralSecurityException e) {
-      throw new CertificateException("this Java runtime lacks " + PBES2, e);
-    } finally {
-      spec.clearPassword();
-    }
-  }
-
-  /**
    * Reads an encrypted private key.
    *
    * @throws CertificateException if the passphrase is wrong or the file damaged
@@ -212,7 +170,7 @@ public final class Pem {
     }
   }
 
-  private static PBEKeySpec keySpec(SecretBytes passphrase) {
+  static PBEKeySpec keySpec(SecretBytes passphrase) {
     return passphrase.read(bytes -> {
       char[] text = new char[bytes.length];
       try {
