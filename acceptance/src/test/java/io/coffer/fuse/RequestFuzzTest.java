@@ -90,7 +90,7 @@ class RequestFuzzTest {
         };
     Dispatcher dispatcher = new Dispatcher(filesystem, id -> {});
     try (Arena arena = Arena.ofShared()) {
-      DeviceExchange buffers = new DeviceExchange(arena, 1 << 17, channel);
+      DeviceExchange buffers = new DeviceExchange(arena, 1 << 17, channel, Thread::start);
       int length = Math.max(bytes.length, Dispatcher.HEADER_BYTES);
       MemorySegment.copy(bytes, 0, buffers.request, ValueLayout.JAVA_BYTE, 0, bytes.length);
       // The length and the unique are the kernel's own, and right; the rest may be anything.

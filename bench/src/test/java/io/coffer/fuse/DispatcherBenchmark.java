@@ -88,7 +88,8 @@ public class DispatcherBenchmark {
       new DeviceExchange(
           Arena.ofAuto(),
           PAYLOAD_BYTES,
-          (head, headBytes, payload, payloadBytes) -> answered += headBytes);
+          (head, headBytes, payload, payloadBytes) -> answered += headBytes,
+          Thread::start);
   private final Dispatcher dispatcher = new Dispatcher(new Immediate(), id -> {});
 
   private long request(int opcode, int bodyBytes, int payloadBytes) {

@@ -4,6 +4,7 @@ import io.coffer.posix.Words;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.function.Consumer;
 
 /**
  * A request as read(2) of /dev/fuse gives it, in one piece, and an answer that goes back to it by
@@ -21,9 +22,13 @@ final class DeviceExchange extends Exchange {
   final MemorySegment head;
   private final MemorySegment payload;
   private final ReplyChannel channel;
+  private final Consumer<Thread> starter;
 
-  /** {@code maxWriteBytes} is a multiple of the page size. */
-  DeviceExchange(Arena arena, int maxWriteBytes, ReplyChannel channel) {
+  /**
+   * @param maxWriteBytes a multiple of the page size
+   * @param starter starts the threads of requests that wait for others
+   */
+  DeviceExchange(Arena arena, int maxWriteBytes, ReplyChannel channel, Consumer<Thread> starter) {
     long requestBytes = (long) maxWriteBytes + EXTRA_BYTES;
     MemorySegment all =
         arena.allocate(Page.BYTES + requestBytes + maxWriteBytes + HEAD_BYTES, Page.BYTES);
@@ -31,6 +36,7 @@ final class DeviceExchange extends Exchange {
     payload = all.asSlice(Page.BYTES + requestBytes, maxWriteBytes);
     head = all.asSlice(Page.BYTES + requestBytes + maxWriteBytes, HEAD_BYTES);
     this.channel = channel;
+    this.starter = starter;
   }
 
   @Override
@@ -70,17 +76,18 @@ final class DeviceExchange extends Exchange {
   /** In a thread of its own: this one reads the next request. */
   @Override
   void later(String name, long unique, Work work) {
-    Thread.ofPlatform()
-        .daemon()
-        .name(name)
-        .start(() -> {
-          try (Arena arena = Arena.ofConfined()) {
-            Words words = new Words(HEAD_BYTES);
-            int length = answer(words, unique, work);
-            MemorySegment answer = arena.allocate(HEAD_BYTES, 8);
-            words.copyTo(answer, 0, length);
-            channel.send(answer, length, answer, 0);
-          }
-        });
+    starter.accept(
+        Thread.ofPlatform()
+            .daemon()
+            .name(name)
+            .unstarted(() -> {
+              try (Arena arena = Arena.ofConfined()) {
+                Words words = new Words(HEAD_BYTES);
+                int length = answer(words, unique, work);
+                MemorySegment answer = arena.allocate(HEAD_BYTES, 8);
+                words.copyTo(answer, 0, length);
+                channel.send(answer, length, answer, 0);
+              }
+            }));
   }
 }

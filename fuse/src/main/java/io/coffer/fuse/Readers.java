@@ -1,6 +1,8 @@
 package io.coffer.fuse;
 
 import java.util.ArrayDeque;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
@@ -26,9 +28,10 @@ import java.util.function.BooleanSupplier;
  *       of its own looks for that while there is anything to do, so that a handler that hangs holds
  *       up nobody else,
  *   <li>for the next {@value #FAR_LASTS} requests, when most of the last {@value #GAPS} came long
- *       after the answer before: then client and thread are on different processors that both fall
- *       asleep in between, and the scheduler leaves them where they are. Two threads that take
- *       turns break this up: measured, a request took a third of the time.
+ *       after the answer before, and a {@link NearReader} cannot be had, which else takes over:
+ *       then client and thread are on different processors that both fall asleep in between, and
+ *       the scheduler leaves them where they are. Two threads that take turns break this up to a
+ *       part: each wakes the client on the processor that the other has left.
  * </ul>
  *
  * and leaves when it has not been needed for a while. A thread that has left is kept for the next
@@ -72,6 +75,8 @@ final class Readers {
   private final int most;
   private final Runnable body;
   private final BooleanSupplier queued;
+  private final NearReader near;
+  private final Runnable nearBody;
   private final AtomicInteger waiting = new AtomicInteger();
   private final AtomicInteger threads = new AtomicInteger();
   private final ReentrantLock lock = new ReentrantLock();
@@ -80,6 +85,11 @@ final class Readers {
       Thread.ofPlatform().daemon().name("fuse-watch").unstarted(this::watch);
   private final AtomicLong received = new AtomicLong();
   private final AtomicInteger active = new AtomicInteger();
+
+  /** What the near reader would start, which must not begin as it is. */
+  private final Queue<Thread> toStart = new ConcurrentLinkedQueue<>();
+
+  private volatile boolean isOneMissing;
   private volatile long neededAt = System.nanoTime();
   private volatile boolean watching = true;
   private volatile boolean stopping;
@@ -101,11 +111,19 @@ final class Readers {
    * @param body what each thread does: {@link #mayRead}, read, {@link #received}, handle, {@link
    *     #handled}, again and again, and {@link #left} at the end
    * @param queued whether requests wait to be read
+   * @param nearBody the same for {@link #near}, from {@link NearReader#begun} to {@link #nearLeft}
    */
-  Readers(int most, Runnable body, BooleanSupplier queued) {
+  Readers(int most, Runnable body, BooleanSupplier queued, Runnable nearBody) {
     this.most = most;
     this.body = body;
     this.queued = queued;
+    this.nearBody = nearBody;
+    this.near = new NearReader(this::beginNear, queued, this::join);
+  }
+
+  /** The one beside its client. */
+  NearReader near() {
+    return near;
   }
 
   void start() {
@@ -125,7 +143,9 @@ final class Readers {
    */
   boolean mayRead() {
     int least = far > 0 ? 2 : 1;
-    if (active.get() > least
+    if (near.isOn()) {
+      rest();
+    } else if (active.get() > least
         && waiting.get() >= least
         && System.nanoTime() - neededAt > STAYS_NANOS) {
       rest();
@@ -146,8 +166,50 @@ final class Readers {
       }
     }
     if (alone && !watching) {
-      watching = true;
-      LockSupport.unpark(watch);
+      callWatch();
+    }
+  }
+
+  /** The near reader has got a request of this thread. */
+  void receivedNear(int client, boolean takesLong) {
+    received.incrementAndGet();
+    if (takesLong) {
+      join();
+    } else {
+      long gap = System.nanoTime() - answeredAt;
+      near.received(client, gap > FAR_NANOS && gap < PAUSE_NANOS);
+    }
+  }
+
+  /** The near reader is to take over, if it can. */
+  boolean goNear(int client) {
+    boolean entered = near.enter(client);
+    callWatch();
+    return entered;
+  }
+
+  private void callWatch() {
+    watching = true;
+    LockSupport.unpark(watch);
+  }
+
+  /** From the near reader: starts a thread that is to run as any other. */
+  void startOrdinary(Thread thread) {
+    toStart.add(thread);
+    callWatch();
+  }
+
+  private boolean beginNear() {
+    if (stopping || most < 2) {
+      return false;
+    }
+    threads.incrementAndGet();
+    try {
+      Thread.ofPlatform().name("fuse-near").start(nearBody);
+      return true;
+    } catch (OutOfMemoryError e) {
+      threads.decrementAndGet();
+      return false;
     }
   }
 
@@ -162,8 +224,10 @@ final class Readers {
         }
         if (++gaps >= GAPS) {
           if (longGaps >= MANY_GAPS) {
-            far = FAR_LASTS;
-            join();
+            if (!goNear(lastClient)) {
+              far = FAR_LASTS;
+              join();
+            }
           }
           gaps = 0;
           longGaps = 0;
@@ -201,6 +265,7 @@ final class Readers {
   /** No reader is to read any more; those that rest, end. */
   void stop() {
     stopping = true;
+    near.stop();
     LockSupport.unpark(watch);
     lock.lock();
     try {
@@ -221,10 +286,17 @@ final class Readers {
     return threads.decrementAndGet() == 0;
   }
 
+  /** The near reader ends. Is it the last one? */
+  boolean nearLeft() {
+    near.stop();
+    join();
+    return threads.decrementAndGet() == 0;
+  }
+
   private void rest() {
     lock.lock();
     try {
-      if (stopping || active.get() <= 1) {
+      if (stopping || (active.get() <= 1 && !near.isOn())) {
         return;
       }
       Condition mine = lock.newCondition();
@@ -239,8 +311,9 @@ final class Readers {
     }
   }
 
-  /** One thread more waits for requests, unless all of them do. */
+  /** One thread more waits for requests, unless all of them do; the near one no longer. */
   private void join() {
+    near.leave(false);
     if (active.get() >= most) {
       return;
     }
@@ -255,6 +328,11 @@ final class Readers {
         other.signal();
         return;
       }
+      if (near.isMe()) {
+        isOneMissing = true;
+        callWatch();
+        return;
+      }
       int number = threads.incrementAndGet();
       active.incrementAndGet();
       try {
@@ -267,6 +345,20 @@ final class Readers {
       }
     } finally {
       lock.unlock();
+    }
+  }
+
+  private void startWhatIsToBe() {
+    for (Thread thread = toStart.poll(); thread != null; thread = toStart.poll()) {
+      try {
+        thread.start();
+      } catch (OutOfMemoryError e) {
+        LOG.log(System.Logger.Level.ERROR, "a request gets no thread: {0}", e.getMessage());
+      }
+    }
+    if (isOneMissing) {
+      isOneMissing = false;
+      join();
     }
   }
 
@@ -285,8 +377,11 @@ final class Readers {
         watching = true;
         idle = 0;
       }
+      startWhatIsToBe();
       long now = received.get();
-      if (now != before) {
+      if (near.looksSlow(now)) {
+        join();
+      } else if (now != before || near.isOn()) {
         idle = 0;
       } else if (waiting.get() > 0) {
         idle++;

@@ -3,6 +3,7 @@ package io.coffer.fuse;
 import io.coffer.posix.Errno;
 import io.coffer.posix.ErrnoException;
 import io.coffer.posix.Linux;
+import io.coffer.posix.Mounting;
 import java.io.IOException;
 import java.io.InputStream;
 import java.lang.foreign.Arena;
@@ -76,6 +77,9 @@ public final class Session {
   /** So many small ones without anything else between them are, too. */
   private static final int MANY_TRANSFERS = 16;
 
+  /** The near reader looks so often whether it still is to read. */
+  private static final int NEAR_WAITS_MILLIS = 100;
+
   private static final int NOTIFY_INVAL_INODE = 2;
   private static final int NOTIFY_INVAL_ENTRY = 3;
   private static final int NOTIFY_STORE = 4;
@@ -95,6 +99,9 @@ public final class Session {
   private volatile boolean usesRings;
   private volatile boolean closesAlone;
 
+  /** Of the near reader, -1 before there is one. */
+  private volatile int secondDevice = -1;
+
   /** Counted by several threads without a lock: it need not be exact. */
   private int transfersInRow;
 
@@ -108,7 +115,7 @@ public final class Session {
     this.options = options;
     this.dispatcher = new Dispatcher(filesystem, id -> invalidateInode(id, 0, 0));
     this.maxWriteBytes = maxPages() * Page.BYTES;
-    this.readers = new Readers(options.threads(), this::serve, this::hasRequests);
+    this.readers = new Readers(options.threads(), this::serve, this::hasRequests, this::serveNear);
   }
 
   /** Pages of 1 MiB, or fewer if the administrator set a lower limit. */
@@ -139,9 +146,9 @@ public final class Session {
     ended.await();
   }
 
-  /** How many threads wait for requests or handle them now. */
-  int readers() {
-    return readers.active();
+  /** Who waits for requests and handles them. */
+  Readers readers() {
+    return readers;
   }
 
   /** Has the filesystem been unmounted and every request been handled? */
@@ -151,10 +158,13 @@ public final class Session {
 
   private void serve() {
     try (Arena arena = Arena.ofShared()) {
-      DeviceExchange exchange = new DeviceExchange(arena, maxWriteBytes, this::send);
+      DeviceExchange exchange =
+          new DeviceExchange(arena, maxWriteBytes, channel(device), Thread::start);
       while (readers.mayRead()) {
         int length = receive(exchange.request);
-        readers.received(length >= Dispatcher.HEADER_BYTES && takesLong(exchange.request, length));
+        readers.received(
+            length >= Dispatcher.HEADER_BYTES
+                && (takesLong(exchange.request, length) || isOneOfMany(exchange.request)));
         if (length <= 0) {
           break;
         }
@@ -173,6 +183,61 @@ public final class Session {
     } finally {
       if (readers.left()) {
         end();
+      }
+    }
+  }
+
+  /** What the near reader does; it gets nothing before kernel and filesystem have agreed. */
+  private void serveNear() {
+    NearReader near = readers.near();
+    near.begun();
+    try (Arena arena = Arena.ofShared()) {
+      int second = Mounting.secondDevice(device);
+      secondDevice = second;
+      DeviceExchange exchange =
+          new DeviceExchange(arena, maxWriteBytes, channel(second), readers::startOrdinary);
+      while (near.mayRead()) {
+        int length = receiveNear(second, exchange.request);
+        if (length >= Dispatcher.HEADER_BYTES) {
+          int client = exchange.request.get(ValueLayout.JAVA_INT, 32);
+          readers.receivedNear(client, takesLong(exchange.request, length));
+          dispatcher.dispatch(exchange, length);
+          readers.handled(exchange.caller);
+        }
+      }
+    } catch (ErrnoException e) {
+      LOG.log(System.Logger.Level.DEBUG, "no reader beside its client: {0}", e.getMessage());
+    } catch (RuntimeException | Error e) {
+      LOG.log(System.Logger.Level.ERROR, "a reader thread failed", e);
+    } finally {
+      if (readers.nearLeft()) {
+        end();
+      }
+    }
+  }
+
+  /** Reads one request; 0 or less if there is none and it is no longer near, or at the end. */
+  private int receiveNear(int second, MemorySegment request) throws ErrnoException {
+    while (true) {
+      try {
+        int length = Linux.read(second, request.address(), request.byteSize());
+        if (length == 0) {
+          readers.stop();
+        }
+        return length;
+      } catch (ErrnoException e) {
+        if (e.errno() == Errno.EAGAIN) {
+          if (!readers.near().isOn()) {
+            return 0;
+          }
+          Linux.awaitReadable(second, NEAR_WAITS_MILLIS);
+        } else if (e.errno() != Errno.ENOENT) {
+          if (e.errno() != Errno.ENODEV) {
+            throw e;
+          }
+          readers.stop();
+          return 0;
+        }
       }
     }
   }
@@ -208,20 +273,15 @@ public final class Session {
     }
   }
 
-  /**
-   * Much data, a wait for the store, or one of many reads and writes in a row: longer than it takes
-   * to wake another thread.
-   */
-  private boolean takesLong(MemorySegment request, int length) {
+  /** Much data, or a wait for the store: longer than it takes to wake another thread. */
+  private static boolean takesLong(MemorySegment request, int length) {
     int opcode = request.get(ValueLayout.JAVA_INT, 4);
-    boolean isRead = opcode == Opcode.READ && length >= Dispatcher.HEADER_BYTES + 20;
-    if (isRead || opcode == Opcode.WRITE) {
-      transfersInRow++;
-      int bytes = isRead ? request.get(ValueLayout.JAVA_INT, Dispatcher.HEADER_BYTES + 16) : length;
-      return bytes >= LONG_TRANSFER_BYTES || transfersInRow >= MANY_TRANSFERS;
-    }
-    transfersInRow = 0;
     return switch (opcode) {
+      case Opcode.READ ->
+          length >= Dispatcher.HEADER_BYTES + 20
+              && request.get(ValueLayout.JAVA_INT, Dispatcher.HEADER_BYTES + 16)
+                  >= LONG_TRANSFER_BYTES;
+      case Opcode.WRITE -> length >= LONG_TRANSFER_BYTES;
       case Opcode.FSYNC,
           Opcode.FSYNCDIR,
           Opcode.SYNCFS,
@@ -231,6 +291,13 @@ public final class Session {
           true;
       default -> false;
     };
+  }
+
+  /** One of many reads and writes in a row. */
+  private boolean isOneOfMany(MemorySegment request) {
+    int opcode = request.get(ValueLayout.JAVA_INT, 4);
+    transfersInRow = opcode == Opcode.READ || opcode == Opcode.WRITE ? transfersInRow + 1 : 0;
+    return transfersInRow >= MANY_TRANSFERS;
   }
 
   private void end() {
@@ -244,6 +311,9 @@ public final class Session {
       LOG.log(System.Logger.Level.ERROR, "closing the filesystem failed", e);
     } finally {
       Linux.close(device);
+      if (secondDevice >= 0) {
+        Linux.close(secondDevice);
+      }
       started.countDown();
       ended.countDown();
     }
@@ -267,7 +337,7 @@ public final class Session {
           MAJOR,
           OLDEST_MINOR);
       Reply.putHeader(out, Reply.HEADER_BYTES, -Errno.EPROTO, unique);
-      send(out, Reply.HEADER_BYTES, out, 0);
+      send(device, out, Reply.HEADER_BYTES, out, 0);
       readers.stop();
       return;
     }
@@ -322,7 +392,7 @@ public final class Session {
     filesystem.started(this);
     // First: as soon as the kernel has the answer, another reader may get a request.
     started.countDown();
-    send(out, 80, out, 0);
+    send(device, out, 80, out, 0);
     if (rings != null) {
       // Until each processor has a thread, the kernel holds back all other requests.
       parties.incrementAndGet();
@@ -344,16 +414,26 @@ public final class Session {
     }
   }
 
-  private void send(MemorySegment head, long headBytes, MemorySegment payload, long payloadBytes) {
+  private ReplyChannel channel(int descriptor) {
+    return (head, headBytes, payload, payloadBytes) ->
+        send(descriptor, head, headBytes, payload, payloadBytes);
+  }
+
+  private void send(
+      int descriptor,
+      MemorySegment head,
+      long headBytes,
+      MemorySegment payload,
+      long payloadBytes) {
     try {
-      Linux.writeTwo(device, head.address(), headBytes, payload.address(), payloadBytes);
+      Linux.writeTwo(descriptor, head.address(), headBytes, payload.address(), payloadBytes);
     } catch (ErrnoException e) {
       // ENOENT: the request was interrupted and nobody waits; ENODEV: unmounted meanwhile.
       if (e.errno() != Errno.ENOENT && e.errno() != Errno.ENODEV) {
         LOG.log(System.Logger.Level.ERROR, "the kernel refused an answer: {0}", e.getMessage());
         if (payloadBytes > 0 || headBytes > Reply.HEADER_BYTES) {
           Reply.putHeader(head, Reply.HEADER_BYTES, -Errno.EIO, head.get(ValueLayout.JAVA_LONG, 8));
-          send(head, Reply.HEADER_BYTES, head, 0);
+          send(descriptor, head, Reply.HEADER_BYTES, head, 0);
         }
       }
     }

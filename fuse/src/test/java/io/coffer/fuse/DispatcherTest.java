@@ -41,7 +41,8 @@ class DispatcherTest {
   private record Answer(int error, long unique, ByteBuffer body) {}
 
   private final Arena arena = Arena.ofShared();
-  private final DeviceExchange buffers = new DeviceExchange(arena, PAYLOAD_BYTES, this::receive);
+  private final DeviceExchange buffers =
+      new DeviceExchange(arena, PAYLOAD_BYTES, this::receive, Thread::start);
   private final BlockingQueue<Answer> answers = new LinkedBlockingQueue<>();
   private final Everything files = new Everything();
   private final List<Long> dropped = new CopyOnWriteArrayList<>();

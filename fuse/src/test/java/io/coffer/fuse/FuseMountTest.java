@@ -146,7 +146,7 @@ class FuseMountTest {
     }
     assumeFalse(overIoUring(), "SKIPPED: threads of a ring stay");
     // Two, if this client is on another processor than the thread that serves it.
-    while (mount.session().readers() > 2) {
+    while (mount.session().readers().active() > 2) {
       for (int i = 0; i < 100; i++) {
         assertFalse(Files.exists(mountPoint.resolve("missing" + i)));
       }
@@ -157,7 +157,7 @@ class FuseMountTest {
   void aClientThatIsFarAwayIsServedByTwoThreads() {
     assumeFalse(overIoUring(), "SKIPPED: threads of a ring are near their clients");
     Path missing = mountPoint.resolve("missing");
-    while (mount.session().readers() < 2) {
+    while (mount.session().readers().active() < 2) {
       long until = System.nanoTime() + TimeUnit.MICROSECONDS.toNanos(60);
       while (System.nanoTime() < until) {
         Thread.onSpinWait();
@@ -182,7 +182,7 @@ class FuseMountTest {
                   }
                 }));
       }
-      while (mount.session().readers() < 3) {
+      while (mount.session().readers().active() < 3) {
         Thread.sleep(5);
       }
     } finally {

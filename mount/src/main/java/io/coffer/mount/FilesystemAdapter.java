@@ -85,6 +85,9 @@ final class FilesystemAdapter implements Filesystem, PolicyFilesystem.Cache {
   public void started(Session newSession) {
     session = newSession;
     lastUse = System.nanoTime();
+    if (options.sharing().isShared() && newSession.mapsDirectFiles()) {
+      stalePages.start();
+    }
   }
 
   /** Every object tells by an attribute where its tree is controlled. */

@@ -37,15 +37,17 @@ final class StalePages implements AutoCloseable {
     this.kernel = kernel;
   }
 
+  /** To be called before the first {@link #add}, and not by a thread that handles requests. */
+  synchronized void start() {
+    thread = Thread.ofPlatform().daemon().name("stale-pages").start(this::run);
+  }
+
   /** These bytes of a file have changed beneath the kernel's pages. */
   synchronized void add(long id, long offset, long length) {
     if (closed) {
       return;
     }
     waiting.merge(id, new Range(offset, offset + length), Range::with);
-    if (thread == null) {
-      thread = Thread.ofPlatform().daemon().name("stale-pages").start(this::run);
-    }
     notifyAll();
   }
 

@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 
@@ -23,6 +24,11 @@ class CacheUseTest {
   private final StalePages stalePages =
       new StalePages((id, offset, length) -> dropped.add(List.of(id, offset, length)));
   private final CacheUse use = new CacheUse(stalePages);
+
+  @BeforeEach
+  void start() {
+    stalePages.start();
+  }
 
   @AfterEach
   void close() {

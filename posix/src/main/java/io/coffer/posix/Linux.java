@@ -190,12 +190,22 @@ public final class Linux {
 
   /** Would read(2) return at once? Does not wait: ppoll(2) for POLLIN with a timeout of 0. */
   public static boolean isReadable(int descriptor) throws ErrnoException {
+    return awaitReadable(descriptor, 0);
+  }
+
+  /**
+   * Waits until read(2) would return at once: ppoll(2) for POLLIN.
+   *
+   * @param millis the longest time to wait
+   * @return false if it would still wait, or fail
+   */
+  public static boolean awaitReadable(int descriptor, int millis) throws ErrnoException {
     MemorySegment b = Scratch.get().buffer();
     b.set(ValueLayout.JAVA_INT, 0, descriptor);
     b.set(ValueLayout.JAVA_SHORT, 4, POLLIN);
     b.set(ValueLayout.JAVA_SHORT, 6, (short) 0);
-    b.set(ValueLayout.JAVA_LONG, 8, 0);
-    b.set(ValueLayout.JAVA_LONG, 16, 0);
+    b.set(ValueLayout.JAVA_LONG, 8, millis / 1000);
+    b.set(ValueLayout.JAVA_LONG, 16, millis % 1000 * 1_000_000L);
     SystemCall.call(Numbers.PPOLL, b.address(), 1, b.address() + 8, 0);
     return (b.get(ValueLayout.JAVA_SHORT, 6) & POLLIN) != 0;
   }

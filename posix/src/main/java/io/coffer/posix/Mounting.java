@@ -4,9 +4,13 @@ import java.nio.charset.StandardCharsets;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
-/** mount(2) and umount2(2). Thread-safe. */
+/** mount(2), umount2(2), and the connection of a FUSE filesystem. Thread-safe. */
 public final class Mounting {
   private static final int CLONE_NEWNS = 0x20000;
+
+  /** FUSE_DEV_IOC_CLONE of linux/fuse.h: _IOR(229, 0, uint32_t). */
+  private static final int FUSE_DEV_IOC_CLONE = 0x8004e500;
+
   private static final int MS_REC = 0x4000;
   private static final int MS_PRIVATE = 0x40000;
 
@@ -67,6 +71,29 @@ public final class Mounting {
     }
     ErrnoException e = problem.get();
     if (e != null) {
+      throw e;
+    }
+  }
+
+  /**
+   * Opens a second descriptor of a FUSE connection, read(2) of which never waits (EAGAIN). A
+   * request is to be answered on the descriptor that it was read from.
+   *
+   * @param device a descriptor of the connection
+   */
+  public static int secondDevice(int device) throws ErrnoException {
+    int second =
+        Linux.open(
+            Flags.AT_FDCWD,
+            "/dev/fuse".getBytes(StandardCharsets.US_ASCII),
+            Flags.O_RDWR | Flags.O_NONBLOCK,
+            0);
+    try (var arena = java.lang.foreign.Arena.ofConfined()) {
+      var number = arena.allocateFrom(java.lang.foreign.ValueLayout.JAVA_INT, device);
+      SystemCall.call(Numbers.IOCTL, second, FUSE_DEV_IOC_CLONE, number.address());
+      return second;
+    } catch (ErrnoException e) {
+      Linux.close(second);
       throw e;
     }
   }

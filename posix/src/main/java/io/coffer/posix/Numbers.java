@@ -81,6 +81,7 @@ final class Numbers {
   static final int RT_SIGPROCMASK = number(14, 135);
   static final int SCHED_GETAFFINITY = number(204, 123);
   static final int SCHED_SETAFFINITY = number(203, 122);
+  static final int SCHED_SETSCHEDULER = number(144, 119);
   static final int SENDMSG = number(46, 211);
   static final int SETFSGID = number(123, 152);
   static final int SETFSUID = number(122, 151);

@@ -12,6 +12,8 @@ public final class Processors {
   /** Room for the processors of the largest Linux machines. */
   private static final int MASK_BYTES = 1024;
 
+  private static final int STAT_BYTES = 1024;
+
   private Processors() {}
 
   /**
@@ -36,6 +38,31 @@ public final class Processors {
     MemorySegment b = Scratch.get().buffer();
     long bytes = SystemCall.call(Numbers.SCHED_GETAFFINITY, 0, MASK_BYTES, b.address());
     return b.asSlice(0, bytes).toArray(ValueLayout.JAVA_BYTE);
+  }
+
+  /**
+   * The processor on which a thread runs, or ran last (field 39 of /proc/ID/stat, proc(5)).
+   *
+   * @return -1 if there is no such thread, or it cannot be seen
+   */
+  public static int of(int thread) {
+    byte[] file = ("/proc/" + thread + "/stat").getBytes(StandardCharsets.US_ASCII);
+    try {
+      int descriptor = Linux.open(Flags.AT_FDCWD, file, Flags.O_RDONLY, 0);
+      try {
+        MemorySegment b = Scratch.get().buffer();
+        int length = Linux.read(descriptor, b.address(), STAT_BYTES);
+        byte[] text = b.asSlice(0, length).toArray(ValueLayout.JAVA_BYTE);
+        String line = new String(text, StandardCharsets.ISO_8859_1);
+        // The second field is a name in brackets, which may hold anything.
+        String[] fields = line.substring(line.lastIndexOf(')') + 1).split(" ", 39);
+        return Integer.parseInt(fields[37]);
+      } finally {
+        Linux.close(descriptor);
+      }
+    } catch (ErrnoException | NumberFormatException | IndexOutOfBoundsException e) {
+      return -1;
+    }
   }
 
   /** Is the processor of this number in the set? */
