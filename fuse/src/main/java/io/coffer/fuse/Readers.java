@@ -22,7 +22,7 @@ import java.util.function.BooleanSupplier;
  *
  * <ul>
  *   <li>before a request is handled that takes long by its nature, or is one of many reads and
- *       writes in a row ({@link #received}),
+ *       writes in a row and there is no {@link NearReader} for its client ({@link #received}),
  *   <li>when several clients ask at once and often find the queue filled ({@link #handled}),
  *   <li>when a request is not done after some milliseconds and nobody waits for the next: a thread
  *       of its own looks for that while there is anything to do, so that a handler that hangs holds
@@ -99,6 +99,10 @@ final class Readers {
   private int handled;
   private int seen;
   private int lastClient;
+
+  /** So many requests in a row came from the same client. */
+  private int inRow;
+
   private long answeredAt = System.nanoTime();
   private int gaps;
   private int longGaps;
@@ -154,12 +158,18 @@ final class Readers {
     return !stopping;
   }
 
-  /** A reader has stopped waiting; {@code takesLong}: with a request that keeps it busy. */
-  void received(boolean takesLong) {
+  /**
+   * A reader has stopped waiting.
+   *
+   * @param takesLong with a request that keeps it busy
+   * @param isOneOfMany with one of many small reads and writes in a row: of one client that waits
+   *     for each, or of several
+   */
+  void received(boolean takesLong, boolean isOneOfMany) {
     received.incrementAndGet();
     boolean alone = waiting.decrementAndGet() == 0;
     lookHowFar();
-    if (takesLong) {
+    if (takesLong || (isOneOfMany && !(alone && inRow >= GAPS && goNear(lastClient)))) {
       neededAt = System.nanoTime();
       if (alone) {
         join();
@@ -250,6 +260,7 @@ final class Readers {
     } else {
       another = client != lastClient;
       lastClient = client;
+      inRow = another ? 0 : inRow + 1;
     }
     if (++handled % LOOK_EVERY == 0) {
       seen = (seen << 1 | (another && queued.getAsBoolean() ? 1 : 0)) & 0xff;

@@ -162,9 +162,9 @@ public final class Session {
           new DeviceExchange(arena, maxWriteBytes, channel(device), Thread::start);
       while (readers.mayRead()) {
         int length = receive(exchange.request);
+        boolean whole = length >= Dispatcher.HEADER_BYTES;
         readers.received(
-            length >= Dispatcher.HEADER_BYTES
-                && (takesLong(exchange.request, length) || isOneOfMany(exchange.request)));
+            whole && takesLong(exchange.request, length), whole && isOneOfMany(exchange.request));
         if (length <= 0) {
           break;
         }
