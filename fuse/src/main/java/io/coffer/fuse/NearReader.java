@@ -60,21 +60,31 @@ final class NearReader {
   private final Condition changed = lock.newCondition();
   private volatile boolean on;
   private volatile boolean stopping;
+
+  /** Does the thread run as and where it is to, since it was entered last? */
+  private volatile boolean settled;
+
   private volatile @Nullable Thread thread;
-  private int threadId;
+  private volatile int threadId;
+
+  // Used with the lock held.
   private boolean hasBegun;
   private boolean impossible;
   private long enteredAt;
   private long notBefore = System.nanoTime();
   private long pause = SHORTEST_PAUSE_NANOS;
+
+  /** Where this process may run. */
   private volatile byte[] anywhere = {};
 
   // Of who looks.
   private long lookedAt;
   private long receivedThen;
 
-  // Of the thread itself, or handed to it by the lock.
-  private int place;
+  /** The processor on which the client was seen last. */
+  private volatile int place;
+
+  // Of the thread itself.
   private int late;
   private int patience = 1;
 
@@ -127,7 +137,7 @@ final class NearReader {
         impossible = !hasBegun;
       }
       place = processor;
-      patience = 1;
+      settled = false;
       enteredAt = now;
       on = hasBegun;
       changed.signal();
@@ -154,18 +164,19 @@ final class NearReader {
    * @return false if it is to end
    */
   boolean mayRead() {
-    if (on && !stopping) {
-      return true;
-    }
-    lock.lock();
-    try {
-      while (!on && !stopping) {
-        changed.awaitUninterruptibly();
+    if (!on) {
+      lock.lock();
+      try {
+        while (!on && !stopping) {
+          changed.awaitUninterruptibly();
+        }
+      } finally {
+        lock.unlock();
       }
-    } finally {
-      lock.unlock();
     }
-    if (!stopping) {
+    if (!settled && !stopping) {
+      settled = true;
+      patience = 1;
       settle();
     }
     return !stopping;
