@@ -20,7 +20,6 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
-import java.util.List;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -49,18 +48,9 @@ class FuseMountTest {
   void mount() throws Exception {
     assumeTrue(Files.isWritable(Path.of("/dev/fuse")), "SKIPPED: no /dev/fuse");
     mount =
-        FuseMount.mount(
-            new MountRequest(
-                mountPoint,
-                "memory",
-                "coffertest",
-                false,
-                false,
-                true,
-                false,
-                false,
-                true,
-                List.of()),
+        MemoryMount.mount(
+            mountPoint,
+            "memory",
             files,
             new SessionOptions(
                 false, true, false, true, true, false, false, false, overIoUring(), THREADS));

@@ -10,21 +10,22 @@ import java.util.List;
 final class MemoryMount {
   private MemoryMount() {}
 
+  /** Mounts it on a directory; the kernel checks permissions. */
+  static FuseMount mount(
+      Path mountPoint, String source, MemoryFilesystem files, SessionOptions options)
+      throws MountException, InterruptedException {
+    MountRequest request =
+        new MountRequest(
+            mountPoint, source, "coffertest", false, false, true, false, false, true, List.of());
+    return FuseMount.mount(request, files, options);
+  }
+
   public static void main(String[] arguments) throws Exception {
     var files = new MemoryFilesystem();
     FuseMount mount =
-        FuseMount.mount(
-            new MountRequest(
-                Path.of(arguments[0]),
-                "mem,ory",
-                "coffertest",
-                false,
-                false,
-                true,
-                false,
-                false,
-                true,
-                List.of()),
+        mount(
+            Path.of(arguments[0]),
+            "mem,ory",
             files,
             new SessionOptions(false, true, false, true, true, false, false, false, false, 4));
     System.out.println("mounted");

@@ -12,7 +12,6 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
@@ -38,18 +37,9 @@ class NearReaderTest {
   void mount() throws Exception {
     assumeTrue(Files.isWritable(Path.of("/dev/fuse")), "SKIPPED: no /dev/fuse");
     mount =
-        FuseMount.mount(
-            new MountRequest(
-                mountPoint,
-                "memory",
-                "coffertest",
-                false,
-                false,
-                true,
-                false,
-                false,
-                true,
-                List.of()),
+        MemoryMount.mount(
+            mountPoint,
+            "memory",
             files,
             new SessionOptions(false, true, false, true, true, false, false, false, false, 8));
   }
