@@ -87,6 +87,7 @@ public final class DaemonChannel implements AutoCloseable {
     }
   }
 
+  /** Writes a request, as {@link #receive} reads it. */
   static void send(ViewSpec spec, @Nullable SecretBytes masterKey, OutputStream out)
       throws IOException {
     DataOutputStream buffered = new DataOutputStream(new BufferedOutputStream(out));

@@ -19,7 +19,8 @@ package io.coffer.fuse;
  * @param mapDirectFiles files that are opened around the page cache can be mapped into memory for
  *     shared use nevertheless
  * @param ioUring requests come over io_uring where kernel and administrator allow it
- * @param threads most threads that handle requests at once, if they do not come over io_uring
+ * @param threads most threads that handle requests at once, if they do not come over io_uring; for
+ *     a moment one more while a {@link NearReader} and the others take over from each other
  */
 public record SessionOptions(
     boolean writebackCache,
