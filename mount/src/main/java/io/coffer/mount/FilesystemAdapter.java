@@ -31,6 +31,8 @@ import org.jspecify.annotations.Nullable;
  */
 final class FilesystemAdapter implements Filesystem, PolicyFilesystem.Cache {
   private static final System.Logger LOG = System.getLogger("io.coffer.mount");
+  private static final byte[] ACCESS_ACL =
+      "system.posix_acl_access".getBytes(StandardCharsets.US_ASCII);
   private static final byte[] DEFAULT_ACL =
       "system.posix_acl_default".getBytes(StandardCharsets.US_ASCII);
   private static final byte[] SELINUX_LABEL =
@@ -654,8 +656,16 @@ final class FilesystemAdapter implements Filesystem, PolicyFilesystem.Cache {
         // "ls -l" ask the next file as well; that there are none here saves half of its questions.
         throw new ErrnoException(Errno.EOPNOTSUPP);
       }
+      if (e.errno() == Errno.EOPNOTSUPP && options.acl() && isAcl(name)) {
+        // The kernel would take the error for the result of its check of permissions.
+        throw new ErrnoException(Errno.ENODATA);
+      }
       throw e;
     }
+  }
+
+  private static boolean isAcl(byte[] name) {
+    return Arrays.equals(name, ACCESS_ACL) || Arrays.equals(name, DEFAULT_ACL);
   }
 
   @Override

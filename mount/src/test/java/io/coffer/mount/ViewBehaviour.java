@@ -200,6 +200,7 @@ abstract class ViewBehaviour {
     void mountWithAcl() throws Exception {
       var options = new TestView.Options();
       options.acl = true;
+      options.timeout = Duration.ofHours(1);
       mount(options);
     }
 
@@ -218,6 +219,31 @@ abstract class ViewBehaviour {
       String acl = v.sh("getfacl -n d/f d/e");
       assertTrue(acl.contains("user:" + SOMEBODY + ":rwx"), acl);
       assertTrue(acl.contains("default:user:" + SOMEBODY + ":rwx"), acl);
+    }
+
+    @Test
+    void areAskedForOnce() throws Exception {
+      v.sh("mkdir d; for i in 1 2 3 4 5 6 7 8 9; do : > d/$i; done; getfacl d/* >/dev/null");
+      int before = v.watched.attributeReads.get();
+      for (int i = 0; i < 5; i++) {
+        v.sh("getfacl d/* >/dev/null");
+      }
+      assertEquals(before, v.watched.attributeReads.get());
+      v.sh("setfacl -m u:" + SOMEBODY + ":r d/5");
+      String acl = v.sh("getfacl -n d/5");
+      assertTrue(acl.contains("user:" + SOMEBODY + ":r--"), acl);
+      v.sh("chmod 600 d/5");
+      acl = v.sh("getfacl -n d/5");
+      assertTrue(acl.contains("mask::---"), acl);
+    }
+
+    @Test
+    void areNoObstacleOnAStoreThatHasNone() throws Exception {
+      v.sh("mkdir d; echo text > d/f; chmod 755 d; chmod 644 d/f");
+      v.watched.withoutAttributes = true;
+      assertEquals("text", v.shAs(SOMEBODY, "" + SOMEBODY, "cat d/f"));
+      assertEquals("d/f", v.shAs(SOMEBODY, "" + SOMEBODY, "ls -l d/f >/dev/null; echo d/*"));
+      v.shAs(SOMEBODY, "" + SOMEBODY, "! sh -c ': >d/f' 2>/dev/null");
     }
 
     @Test

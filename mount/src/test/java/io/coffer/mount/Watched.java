@@ -1,5 +1,7 @@
 package io.coffer.mount;
 
+import io.coffer.posix.Errno;
+import io.coffer.posix.ErrnoException;
 import io.coffer.vfs.VirtualFilesystem;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
@@ -8,9 +10,13 @@ import java.util.concurrent.atomic.AtomicInteger;
 /** Passes everything on to a filesystem, and counts. */
 final class Watched {
   final AtomicInteger reads = new AtomicInteger();
+  final AtomicInteger attributeReads = new AtomicInteger();
   final AtomicInteger openHandles = new AtomicInteger();
   final AtomicInteger closed = new AtomicInteger();
   final VirtualFilesystem files;
+
+  /** From now on it is as if the store had no extended attributes. */
+  volatile boolean withoutAttributes;
 
   Watched(VirtualFilesystem inner) {
     files =
@@ -20,6 +26,12 @@ final class Watched {
                 new Class<?>[] {VirtualFilesystem.class},
                 (proxy, method, arguments) -> {
                   Object result;
+                  if (method.getName().equals("getXattr")) {
+                    attributeReads.incrementAndGet();
+                    if (withoutAttributes) {
+                      throw new ErrnoException(Errno.EOPNOTSUPP);
+                    }
+                  }
                   try {
                     result = method.invoke(inner, arguments);
                   } catch (InvocationTargetException e) {

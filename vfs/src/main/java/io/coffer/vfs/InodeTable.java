@@ -31,8 +31,20 @@ final class InodeTable {
   /** Counts changes of names made through this table; see {@link #learn}. */
   private volatile long moves;
 
+  /** Counts all that was learned of names; see {@link #removed}. */
+  private volatile long events;
+
+  private volatile @Nullable Removal removal;
+
   private final List<Inode> departed = new ArrayList<>();
   private volatile boolean unannounced;
+
+  /**
+   * A name that was removed.
+   *
+   * @param events their number before, unless something was learned since then
+   */
+  private record Removal(Inode parent, byte[] name, long events) {}
 
   /**
    * @param removedDirectory told, outside the lock, of directories that left the table, or that
@@ -77,6 +89,7 @@ final class InodeTable {
     synchronized (this) {
       inode = findOrAdd(status);
       inode.lookups++;
+      events++;
       addLocation(inode, parent, storedName, movesBefore == moves || inode.location == null);
     }
     announce();
@@ -87,6 +100,7 @@ final class InodeTable {
   synchronized Inode learnUnnamed(FileStatus status) {
     Inode inode = findOrAdd(status);
     inode.lookups++;
+    events++;
     return inode;
   }
 
@@ -130,10 +144,39 @@ final class InodeTable {
     announce();
   }
 
+  /** A stamp to be taken before a name is removed, for {@link #removed}. */
+  long events() {
+    return events;
+  }
+
+  /**
+   * A name is gone that nobody else can have given to anything. What was there need not be known:
+   * this is for the question that comes next, see {@link #isRemoved}.
+   */
+  void removed(Inode parent, byte[] storedName, long eventsBefore) {
+    removal = new Removal(parent, storedName, eventsBefore);
+  }
+
+  /**
+   * Was the only known name of this object the last to be removed, and was nothing learned of any
+   * name since then? The kernel tells the new time of change of a file whose name it has removed,
+   * right after that.
+   */
+  boolean isRemoved(Inode inode) {
+    Removal last = removal;
+    Location at = inode.location;
+    return last != null
+        && last.events == events
+        && at != null
+        && at.next() == null
+        && isAt(at, last.parent, last.name);
+  }
+
   /** The object got a name. */
   void named(Inode inode, Inode parent, byte[] storedName) {
     synchronized (this) {
       moves++;
+      events++;
       if (!inode.removed) {
         addLocation(inode, parent, storedName, true);
       }
@@ -145,6 +188,7 @@ final class InodeTable {
   void moved(Inode inode, Inode from, byte[] oldName, Inode to, byte[] newName) {
     synchronized (this) {
       moves++;
+      events++;
       if (!inode.removed) {
         addLocation(inode, to, newName, true);
         removeLocation(inode, from, oldName);
@@ -157,6 +201,7 @@ final class InodeTable {
   void unnamed(Inode inode, Inode parent, byte[] storedName) {
     synchronized (this) {
       moves++;
+      events++;
       removeLocation(inode, parent, storedName);
     }
     announce();
@@ -195,6 +240,11 @@ final class InodeTable {
   private void addLocation(Inode inode, Inode parent, byte[] name, boolean first) {
     Location known = inode.location;
     if (inode == root || (known != null && isAt(known, parent, name))) {
+      return;
+    }
+    if (known == null) {
+      parent.references++;
+      inode.location = new Location(parent, name, null);
       return;
     }
     var others = new ArrayList<Location>();
@@ -256,6 +306,9 @@ final class InodeTable {
 
   /** Removes an inode that nobody needs, and its ancestors as far as nothing else keeps them. */
   private void removeIfUnused(Inode inode) {
+    if (inode.lookups > 0 || inode.references > 0) {
+      return;
+    }
     var leaving = new ArrayDeque<Inode>();
     leaving.add(inode);
     while (!leaving.isEmpty()) {

@@ -43,6 +43,9 @@ final class Locator {
       }
       return result;
     }
+    if (table.isRemoved(inode)) {
+      throw new ErrnoException(Errno.ESTALE);
+    }
     T result = round(inode, attempt, false);
     if (result == null) {
       renames.writeLock().lock();

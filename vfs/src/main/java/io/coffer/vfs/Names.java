@@ -42,6 +42,7 @@ final class Names {
   private @Nullable Encryption encryption;
   private final boolean oneChangeAtATime;
   private final ReentrantLock[] directoryLocks = new ReentrantLock[64];
+  private final NameGuard unguarded = new NameGuard();
 
   /**
    * @param shared other nodes make and remove directories too
@@ -268,11 +269,17 @@ final class Names {
     private final VolumeLease.@Nullable Held[] held;
     private int taken;
 
+    /** Of nothing. */
+    private NameGuard() {
+      stripes = new int[0];
+      held = new VolumeLease.Held[0];
+    }
+
     /**
      * @param directories inode numbers; all guards take the lower stripes first
      */
     private NameGuard(long... directories) throws ErrnoException {
-      stripes = Arrays.stream(directories).mapToInt(this::stripe).sorted().distinct().toArray();
+      stripes = stripes(directories);
       held = new VolumeLease.Held[stripes.length];
       boolean done = false;
       try {
@@ -292,8 +299,20 @@ final class Names {
       }
     }
 
-    private int stripe(long directory) {
-      return Long.hashCode(directory * 0x9E3779B97F4A7C15L) & (directoryLocks.length - 1);
+    /** In ascending order, each once. */
+    private int[] stripes(long[] directories) {
+      int[] all = new int[directories.length];
+      for (int i = 0; i < all.length; i++) {
+        all[i] = Long.hashCode(directories[i] * 0x9E3779B97F4A7C15L) & (directoryLocks.length - 1);
+      }
+      Arrays.sort(all);
+      int distinct = 0;
+      for (int each : all) {
+        if (distinct == 0 || all[distinct - 1] != each) {
+          all[distinct++] = each;
+        }
+      }
+      return Arrays.copyOf(all, distinct);
     }
 
     @Override
@@ -311,17 +330,17 @@ final class Names {
 
   /** To be held while an entry is made. */
   NameGuard guardMaking(Inode directory, StoredName name) throws ErrnoException {
-    return name.isLong() ? new NameGuard(directory.number) : new NameGuard();
+    return name.isLong() ? new NameGuard(directory.number) : unguarded;
   }
 
   /** To be held while an entry is removed. */
   NameGuard guardRemoving(Inode directory, StoredName name) throws ErrnoException {
-    return oneChangeAtATime || name.isLong() ? new NameGuard(directory.number) : new NameGuard();
+    return oneChangeAtATime || name.isLong() ? new NameGuard(directory.number) : unguarded;
   }
 
   /** To be held while a temporary name is taken away, or one that was given a moment ago. */
   NameGuard guardTemporary(Inode directory) throws ErrnoException {
-    return oneChangeAtATime ? new NameGuard(directory.number) : new NameGuard();
+    return oneChangeAtATime ? new NameGuard(directory.number) : unguarded;
   }
 
   /**
@@ -347,7 +366,7 @@ final class Names {
           ? new NameGuard(one, two, replaced.inode())
           : new NameGuard(one, two);
     }
-    return name.isLong() || name2.isLong() ? new NameGuard(one, two) : new NameGuard();
+    return name.isLong() || name2.isLong() ? new NameGuard(one, two) : unguarded;
   }
 
   /**

@@ -496,8 +496,12 @@ final class Namespace {
     volume.checkWritable();
     try (DirectoryCache.Ref directory = cache.acquire(parent)) {
       StoredName stored = names.encodeExisting(parent, names.codec(directory), name);
+      long events = table.events();
       try (var _ = names.guardRemoving(parent, stored)) {
         directory.directory.unlink(stored.name());
+        if (!volume.options.shared()) {
+          table.removed(parent, stored.name(), events);
+        }
         names.removeSidecar(directory.directory, stored);
       }
     }

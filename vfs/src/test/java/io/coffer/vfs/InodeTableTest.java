@@ -1,5 +1,6 @@
 package io.coffer.vfs;
 
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.coffer.posix.FileStatus;
@@ -43,5 +44,31 @@ class InodeTableTest {
       Inode inode = table.learn(file, table.root(), name(i), before);
       assertTrue(isKnown(inode, name(i)), "name" + i);
     }
+  }
+
+  @Test
+  void knows_what_was_just_removed_until_anything_else_is_learned() {
+    var table = new InodeTable(status(1, FileStatus.TYPE_DIRECTORY), _ -> {});
+    FileStatus file = status(2, FileStatus.TYPE_REGULAR);
+    Inode inode = table.learn(file, table.root(), name(0), table.moves());
+    Inode other =
+        table.learn(status(3, FileStatus.TYPE_REGULAR), table.root(), name(1), table.moves());
+    table.removed(table.root(), name(0), table.events());
+    assertTrue(table.isRemoved(inode));
+    assertFalse(table.isRemoved(other), "another name");
+    table.learn(status(4, FileStatus.TYPE_REGULAR), table.root(), name(2), table.moves());
+    assertFalse(table.isRemoved(inode), "the name may have been given away again");
+
+    table.removed(table.root(), name(0), table.events());
+    table.named(inode, table.root(), name(3));
+    assertFalse(table.isRemoved(inode), "it has another name");
+    table.removed(table.root(), name(3), table.events());
+    assertFalse(table.isRemoved(inode), "it has another name still");
+
+    table.unnamed(inode, table.root(), name(3));
+    long before = table.events();
+    table.learn(file, table.root(), name(0), table.moves());
+    table.removed(table.root(), name(0), before);
+    assertFalse(table.isRemoved(inode), "somebody saw it while the name was removed, or after");
   }
 }
