@@ -66,7 +66,7 @@ record Volume(Path stored, Path view, Path password) {
   Mounted mountEncryptedForTests() {
     List<String> words = new ArrayList<>(List.of("--foreground", "--test-dummy-encryption"));
     if (Person.isRoot()) {
-      words.add("--allow-other"); // lists are enforced without being asked for
+      words.addAll(List.of("--allow-other", "--acl"));
     }
     return Mounted.start(Command.coffer("mount", words, stored, view), view);
   }

@@ -151,11 +151,7 @@ final class MountCommand extends BaseCommand {
               + " that is no secret.")
   private boolean testDummyEncryption;
 
-  @Option(
-      names = "--acl",
-      description =
-          "Let the kernel enforce the POSIX ACLs of the store; a view that has a local store for"
-              + " itself alone does so in any case.")
+  @Option(names = "--acl", description = "Let the kernel enforce the POSIX ACLs of the store.")
   private boolean acl;
 
   @Option(

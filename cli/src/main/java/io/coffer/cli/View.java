@@ -10,7 +10,6 @@ import io.coffer.fuse.MountException;
 import io.coffer.fuse.MountRequest;
 import io.coffer.keys.FscryptVolume;
 import io.coffer.keys.VolumeException;
-import io.coffer.mount.FilesystemTypes;
 import io.coffer.mount.MountOptions;
 import io.coffer.mount.MountedView;
 import io.coffer.mount.Sharing;
@@ -197,8 +196,7 @@ public final class View {
   private static MountedView mount(
       ViewSpec spec, LocalStore store, @Nullable GocryptfsFormat format, Sharing sharing)
       throws MountException, InterruptedException, ErrnoException {
-    boolean local = FilesystemTypes.isLocal(store.root().filesystemStatus().type());
-    MountOptions options = options(spec, mode(spec, sharing), local);
+    MountOptions options = options(spec, mode(spec, sharing));
     EncryptedFilesystem.Options behaviour =
         EncryptedFilesystem.Options.defaults()
             .withReadOnly(spec.has(Switch.READ_ONLY))
@@ -241,15 +239,9 @@ public final class View {
     return mode.isShared() && spec.has(Switch.DIRECT_IO) ? SharingMode.SHARED_DIRECT : mode;
   }
 
-  private static MountOptions options(ViewSpec spec, SharingMode sharing, boolean local) {
+  private static MountOptions options(ViewSpec spec, SharingMode sharing) {
     boolean readOnly = spec.has(Switch.READ_ONLY) || spec.has(Switch.REVERSE);
     boolean allowOther = spec.has(Switch.ALLOW_OTHER);
-    // Not where something else changes the store by design: the plain tree of a reverse view, or
-    // another mount, which gocryptfs's users take for granted.
-    boolean alone = sharing == SharingMode.EXCLUSIVE && !readOnly && !spec.has(Switch.TOLERANT);
-    // The kernel keeps lists that it enforces; otherwise "ls -l" asks each file for one, each time.
-    // That is right only where the store itself decides by the same modes and lists.
-    boolean acl = spec.has(Switch.ACL) || (alone && local);
     MountRequest request =
         new MountRequest(
             spec.mountPoint(),
@@ -257,11 +249,14 @@ public final class View {
             spec.subtype(),
             readOnly,
             allowOther,
-            allowOther || acl,
+            allowOther || spec.has(Switch.ACL),
             spec.has(Switch.SET_USER_ID),
             spec.has(Switch.DEVICES),
             !spec.has(Switch.NO_EXECUTION),
             spec.kernelOptions());
+    // Not where something else changes the store by design: the plain tree of a reverse view, or
+    // another mount, which gocryptfs's users take for granted.
+    boolean alone = sharing == SharingMode.EXCLUSIVE && !readOnly && !spec.has(Switch.TOLERANT);
     Duration believe = sharing.believes() ? alone ? BELIEVE_ALONE : BELIEVE : Duration.ZERO;
     // When a tree is locked or unlocked, the kernel is told to forget listings and names, but names
     // that were not found are not known.
@@ -270,7 +265,7 @@ public final class View {
         request,
         // Looked at before; a stale answer must not refuse what the user has asked for.
         true,
-        acl,
+        spec.has(Switch.ACL),
         believe,
         believe,
         believeMissing,

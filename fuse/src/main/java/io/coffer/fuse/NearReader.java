@@ -44,8 +44,11 @@ final class NearReader {
   /** After having been given up, it is not tried again for so long. */
   private static final long SHORTEST_PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
 
-  /** After it could not run; doubled each time up to this. */
-  private static final long LONGEST_PAUSE_NANOS = TimeUnit.SECONDS.toNanos(2);
+  /**
+   * After it could not run; doubled each time up to this. Each attempt may hold up a client for
+   * {@link #LOOK_NANOS}; and this process compiles its own code in its first second.
+   */
+  private static final long LONGEST_PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(250);
 
   /** Having lasted so long, it has been worth it. */
   private static final long WORTH_NANOS = TimeUnit.MILLISECONDS.toNanos(200);

@@ -7,7 +7,7 @@ import java.util.Set;
 import java.util.stream.Stream;
 
 /** What the filesystem of a store is, as far as it matters who else can see it. */
-public final class FilesystemTypes {
+final class FilesystemTypes {
   /**
    * Filesystems that one kernel has for itself; f_type of statfs(2), linux/magic.h and the
    * filesystems' own headers. All others may be seen by other nodes too, and FUSE (0x65735546) can
@@ -39,13 +39,7 @@ public final class FilesystemTypes {
 
   private FilesystemTypes() {}
 
-  /**
-   * Does one kernel have it for itself, and do modes and POSIX ACLs alone decide there who may do
-   * what? A server may have rules of its own (NFSv4 ACLs, squashed users).
-   *
-   * @param type f_type of statfs(2)
-   */
-  public static boolean isLocal(long type) {
+  static boolean isLocal(long type) {
     return LOCAL.contains(type);
   }
 

@@ -458,7 +458,8 @@ public final class Linux {
   }
 
   // Extended attributes. By name they go through /proc/self/fd/DIRECTORY/NAME and the l-calls,
-  // which follow no link and work on an O_PATH directory; the *at calls are too new to rely on.
+  // which follow no link and work on an O_PATH directory; the *at calls are too new to rely on, but
+  // those that only ask are used where they are there.
 
   private static long entryPath(int directory, byte[] name) throws ErrnoException {
     return Scratch.get().procPath(directory, isSelf(name) ? NO_NAME : name);
@@ -466,7 +467,7 @@ public final class Linux {
 
   public static byte @Nullable [] getXattr(int directory, byte[] name, byte[] attribute)
       throws ErrnoException {
-    if (hasGetxattrat && !isSelf(name)) {
+    if (hasXattrCalls && !isSelf(name)) {
       Scratch scratch = Scratch.get();
       MemorySegment b = scratch.buffer();
       b.set(ValueLayout.JAVA_LONG, 0, b.address() + XATTR_ARGS_BYTES);
@@ -487,10 +488,7 @@ public final class Linux {
       if (result == -Errno.ENODATA) {
         return null;
       }
-      if (result == -Errno.ENOSYS) {
-        hasGetxattrat = false;
-      } else if (result != -Errno.ERANGE && result != -Errno.EPERM) {
-        // A sandbox that does not know the call may say EPERM.
+      if (isAnswer(result)) {
         throw new ErrnoException((int) -result);
       }
     }
@@ -498,15 +496,26 @@ public final class Linux {
     return getXattr(number, entryPath(directory, name), attribute);
   }
 
-  /** Since Linux 6.13; without it the way is longer, over proc. */
-  private static volatile boolean hasGetxattrat = true;
+  /** Is this error the answer, or is the same to be asked in another way? */
+  private static boolean isAnswer(long result) {
+    if (result == -Errno.ENOSYS) {
+      hasXattrCalls = false;
+      return false;
+    }
+    // A sandbox that does not know the call may say EPERM.
+    return result != -Errno.ERANGE && result != -Errno.EPERM;
+  }
+
+  /** getxattrat(2), listxattrat(2): since Linux 6.13; without them the way is longer, over proc. */
+  private static volatile boolean hasXattrCalls = true;
 
   /** Size of struct xattr_args: address of the value, 8 bytes; its size, 4; flags, 4. */
   private static final int XATTR_ARGS_BYTES = 16;
 
   /**
-   * Room that is offered for an attribute's value at first: nearly all fit, and the kernel clears
-   * as much memory as it is told that there is room.
+   * Room that is offered for an attribute's value, and for the names of all, at first: nearly all
+   * fit, and the kernel takes, and for a value clears, as much memory as it is told that there is
+   * room.
    */
   private static final int SMALL_XATTR = 256;
 
@@ -555,6 +564,25 @@ public final class Linux {
   }
 
   public static byte[] listXattrs(int directory, byte[] name) throws ErrnoException {
+    if (hasXattrCalls && !isSelf(name)) {
+      Scratch scratch = Scratch.get();
+      MemorySegment b = scratch.buffer();
+      long result =
+          SystemCall.raw(
+              Numbers.LISTXATTRAT,
+              directory,
+              scratch.first(name),
+              Flags.AT_SYMLINK_NOFOLLOW,
+              b.address(),
+              SMALL_XATTR,
+              0);
+      if (result >= 0) {
+        return bytes(b, 0, (int) result);
+      }
+      if (isAnswer(result)) {
+        throw new ErrnoException((int) -result);
+      }
+    }
     int number = isSelf(name) ? Numbers.LISTXATTR : Numbers.LLISTXATTR;
     return listXattrs(number, entryPath(directory, name));
   }
@@ -565,7 +593,13 @@ public final class Linux {
 
   private static byte[] listXattrs(int number, long object) throws ErrnoException {
     MemorySegment b = Scratch.get().buffer();
-    long length = SystemCall.call(number, object, b.address(), b.byteSize());
+    long length = SystemCall.raw(number, object, b.address(), SMALL_XATTR, 0, 0, 0);
+    if (length == -Errno.ERANGE) {
+      length = SystemCall.raw(number, object, b.address(), b.byteSize(), 0, 0, 0);
+    }
+    if (length < 0) {
+      throw new ErrnoException((int) -length);
+    }
     return bytes(b, 0, (int) length);
   }
 

@@ -52,6 +52,7 @@ final class Numbers {
   static final int LGETXATTR = number(192, 9);
   static final int LINKAT = number(265, 37);
   static final int LISTXATTR = number(194, 11);
+  static final int LISTXATTRAT = number(465, 465);
   static final int LLISTXATTR = number(195, 12);
   static final int LREMOVEXATTR = number(198, 15);
   static final int LSEEK = number(8, 62);
