@@ -502,8 +502,8 @@ public final class Linux {
       hasXattrCalls = false;
       return false;
     }
-    // A sandbox that does not know the call may say EPERM.
-    return result != -Errno.ERANGE && result != -Errno.EPERM;
+    // A sandbox that does not know the call may say EPERM; what was interrupted is asked again.
+    return result != -Errno.ERANGE && result != -Errno.EPERM && result != -Errno.EINTR;
   }
 
   /** getxattrat(2), listxattrat(2): since Linux 6.13; without them the way is longer, over proc. */
@@ -593,12 +593,14 @@ public final class Linux {
 
   private static byte[] listXattrs(int number, long object) throws ErrnoException {
     MemorySegment b = Scratch.get().buffer();
-    long length = SystemCall.raw(number, object, b.address(), SMALL_XATTR, 0, 0, 0);
-    if (length == -Errno.ERANGE) {
-      length = SystemCall.raw(number, object, b.address(), b.byteSize(), 0, 0, 0);
-    }
-    if (length < 0) {
-      throw new ErrnoException((int) -length);
+    long length;
+    try {
+      length = SystemCall.call(number, object, b.address(), SMALL_XATTR);
+    } catch (ErrnoException e) {
+      if (e.errno() != Errno.ERANGE) {
+        throw e;
+      }
+      length = SystemCall.call(number, object, b.address(), b.byteSize());
     }
     return bytes(b, 0, (int) length);
   }
