@@ -302,9 +302,9 @@ final class MountCommand extends BaseCommand {
     set(Switch.POLICIES, true);
     set(Switch.TEST_DUMMY_ENCRYPTION, testDummyEncryption);
     ViewSpec spec = spec(List.of(), 0);
-    // Before anything is mounted: a password that is wrong leaves no view behind.
-    List<OpenKey> opened = openKeys(volume);
+    // The password is tried before anything is mounted: a wrong one leaves no view behind.
     if (foreground) {
+      List<OpenKey> opened = openKeys(volume);
       try {
         View view = View.mount(spec, null);
         Interruption.onInterrupt(view::unmount);
@@ -322,10 +322,13 @@ final class MountCommand extends BaseCommand {
     }
     List<String> title = List.of(directory.toString(), mountPoint.toString());
     try (DaemonChannel daemon = DaemonChannel.start(title)) {
-      daemon.mount(spec, null);
-      unlockTrees(opened);
-    } finally {
-      opened.forEach(OpenKey::close);
+      List<OpenKey> opened = openKeys(volume);
+      try {
+        daemon.mount(spec, null);
+        unlockTrees(opened);
+      } finally {
+        opened.forEach(OpenKey::close);
+      }
     }
     if (ui.errIsTerminal()) {
       ui.err().println("coffer: " + directory + " is open at " + mountPoint);

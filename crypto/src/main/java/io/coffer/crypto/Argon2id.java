@@ -15,6 +15,9 @@ import java.util.concurrent.Phaser;
  * memory lies outside the Java heap: it does not depend on the heap's size, is wiped, and goes back
  * to the system as soon as the hash is there. Lanes are filled by as many threads as there are
  * processors; all wait for each other after each slice (section 3.2, step 6).
+ *
+ * <p>The system's {@linkplain LibArgon2 libargon2} needs no time to get warm and is taken where
+ * there is one.
  */
 public final class Argon2id {
   private static final ValueLayout.OfLong LONG =
@@ -53,12 +56,22 @@ public final class Argon2id {
    */
   public static SecretBytes hash(
       SecretBytes password, byte[] salt, int memoryKib, int passes, int lanes, int length) {
+    check(salt, memoryKib, passes, lanes, length);
+    if (ContentCiphers.isNativeWanted()) {
+      SecretBytes hash =
+          SecretBytes.written(
+              length,
+              to ->
+                  password.lend(from -> LibArgon2.hash(from, salt, memoryKib, passes, lanes, to)));
+      if (hash != null) {
+        return hash;
+      }
+    }
     return password.read(
         bytes -> SecretBytes.take(hash(bytes, salt, memoryKib, passes, lanes, length)));
   }
 
-  static byte[] hash(
-      byte[] password, byte[] salt, int memoryKib, int passes, int lanes, int length) {
+  private static void check(byte[] salt, int memoryKib, int passes, int lanes, int length) {
     if (lanes < 1
         || lanes > 0xffffff
         || memoryKib < 8L * lanes
@@ -68,6 +81,11 @@ public final class Argon2id {
       throw new IllegalArgumentException(
           "Argon2 parameters m=" + memoryKib + " t=" + passes + " p=" + lanes);
     }
+  }
+
+  static byte[] hash(
+      byte[] password, byte[] salt, int memoryKib, int passes, int lanes, int length) {
+    check(salt, memoryKib, passes, lanes, length);
     byte[] begin = begin(password, salt, memoryKib, passes, lanes, length);
     int laneLength = memoryKib / (SLICES * lanes) * SLICES;
     try (Arena arena = Arena.ofShared()) {

@@ -3,6 +3,8 @@ package io.coffer.crypto;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.nio.charset.StandardCharsets;
 import java.util.Random;
@@ -71,6 +73,35 @@ class Argon2idTest {
       byte[] expected = new byte[bytes];
       other.doFinal(expected, 0);
       assertArrayEquals(expected, Blake2b.hash(message, bytes), length + " bytes");
+    }
+  }
+
+  @Test
+  @DisplayName("is the same by the system's library, where there is one")
+  void isTheSameByTheSystemsLibrary() {
+    assumeTrue(LibArgon2.isPresent());
+    Random random = new Random(7);
+    for (int i = 0; i < 40; i++) {
+      byte[] password = new byte[i];
+      byte[] salt = new byte[8 + random.nextInt(100)];
+      random.nextBytes(password);
+      random.nextBytes(salt);
+      int lanes = 1 + random.nextInt(5);
+      int memoryKib = 8 * lanes + random.nextInt(2000);
+      int passes = 1 + random.nextInt(4);
+      int length = 4 + random.nextInt(200);
+      byte[] expected = Argon2id.hash(password, salt, memoryKib, passes, lanes, length);
+      try (SecretBytes secret = SecretBytes.copyOf(password);
+          SecretBytes hash = SecretBytes.take(new byte[length])) {
+        boolean answered =
+            secret.lend(
+                from -> hash.lend(to -> LibArgon2.hash(from, salt, memoryKib, passes, lanes, to)));
+        assertTrue(answered);
+        hash.read(bytes -> {
+          assertArrayEquals(expected, bytes, "m=" + memoryKib + " t=" + passes + " p=" + lanes);
+          return null;
+        });
+      }
     }
   }
 
