@@ -4,12 +4,13 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import java.util.HexFormat;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The ciphers of file contents in the best form that this machine has: by the system's libcrypto if
- * there is one that answers correctly, else by Java. The environment variable {@value #VARIABLE}
- * asks for one of them. Both give the same bytes.
+ * The ciphers of file contents, and of the names that fscrypt enciphers, in the best form that this
+ * machine has: by the system's libcrypto if there is one that answers correctly, else by Java. The
+ * environment variable {@value #VARIABLE} asks for one of them. Both give the same bytes.
  *
  * <p>Why libcrypto first: the JDK's ciphers are as fast once they are compiled, but that takes them
  * the first half gigabyte of every mount.
@@ -28,37 +29,59 @@ public final class ContentCiphers {
     return !JAVA.equals(System.getenv(VARIABLE));
   }
 
-  /** Loaded with the first cipher, not with the program. */
-  private static final class Native {
-    /** Addresses of libcrypto's ciphers by the length of their key; 0 where Java's is used. */
-    static final long GCM_128;
+  private static boolean isNativeThere() {
+    return isNativeWanted() && LibCrypto.isPresent();
+  }
 
-    static final long GCM_256;
-    static final long XTS_128;
-    static final long XTS_256;
+  // Each loaded with the first cipher of its kind, not with the program: addresses of libcrypto's
+  // ciphers by the length of their key; 0 where Java's is used.
 
-    static {
-      boolean present = isNativeWanted() && LibCrypto.isPresent();
-      GCM_128 = present ? gcm(16, "AES-128-GCM", "EVP_aes_128_gcm") : 0;
-      GCM_256 = present ? gcm(32, "AES-256-GCM", "EVP_aes_256_gcm") : 0;
-      XTS_128 = present ? xts(32, "AES-128-XTS", "EVP_aes_128_xts") : 0;
-      XTS_256 = present ? xts(64, "AES-256-XTS", "EVP_aes_256_xts") : 0;
-    }
+  private static final class Gcm {
+    static final long KEY_128 = find(16, "AES-128-GCM", "EVP_aes_128_gcm");
+    static final long KEY_256 = find(32, "AES-256-GCM", "EVP_aes_256_gcm");
 
-    private static long gcm(int keyBytes, String name, String function) {
-      long cipher = LibCrypto.cipher(name, function);
+    private static long find(int keyBytes, String name, String function) {
+      long cipher = isNativeThere() ? LibCrypto.cipher(name, function) : 0;
       byte[] key = RuntimeCheck.pattern(keyBytes, 5);
       return cipher != 0 && agrees(new NativeAesGcm(cipher, key, 16), new AesGcm(key, 16))
           ? cipher
           : 0;
     }
+  }
 
-    private static long xts(int keyBytes, String name, String function) {
-      long cipher = LibCrypto.cipher(name, function);
+  private static final class Xts {
+    static final long KEY_128 = find(32, "AES-128-XTS", "EVP_aes_128_xts");
+    static final long KEY_256 = find(64, "AES-256-XTS", "EVP_aes_256_xts");
+
+    private static long find(int keyBytes, String name, String function) {
+      long cipher = isNativeThere() ? LibCrypto.cipher(name, function) : 0;
       byte[] key = RuntimeCheck.pattern(keyBytes, 5);
       return cipher != 0 && agrees(new NativeAesXts(cipher, key, 512), new AesXts(key, 512))
           ? cipher
           : 0;
+    }
+  }
+
+  private static final class Cts {
+    static final boolean TRUSTED =
+        isNativeThere()
+            && answers(
+                16,
+                "c9a516d4b973794a90544bf41bfdbe0509b333c28f24fc788069f1f9691bcf3e"
+                    + "8b11a148455bd147c0ceb7dd0d291ef3179fdf16b197d4c0f4f82f6377")
+            && answers(
+                32,
+                "31bb63e93a0c06179392775b5a9c13ba7bd1a24d60ece77078bae326b3a83c4d"
+                    + "fe831d47e882b2deb7f6878f1c53fd890fa30d8903cdea846fa3b12aea");
+
+    /** Not beside Java's, which names have no other use for: that would have to be loaded. */
+    private static boolean answers(int keyBytes, String expected) {
+      try (var cipher = new NativeAesCts(RuntimeCheck.pattern(keyBytes, 5))) {
+        byte[] sealed = HexFormat.of().parseHex(expected);
+        byte[] plain = RuntimeCheck.pattern(sealed.length, 7);
+        return Arrays.equals(cipher.encrypt(plain), sealed)
+            && Arrays.equals(cipher.decrypt(sealed), plain);
+      }
     }
   }
 
@@ -133,7 +156,7 @@ public final class ContentCiphers {
 
   /** Libcrypto's AES-GCM for keys of that length; 0 where Java's is used. */
   static long nativeGcm(int keyBytes) {
-    return keyBytes == 16 ? Native.GCM_128 : Native.GCM_256;
+    return keyBytes == 16 ? Gcm.KEY_128 : Gcm.KEY_256;
   }
 
   /**
@@ -143,7 +166,7 @@ public final class ContentCiphers {
    * @param unitBytes a power of two from 512 to 65536
    */
   public static UnitCipher aesXts(byte[] key, int unitBytes) {
-    long cipher = key.length == 32 ? Native.XTS_128 : Native.XTS_256;
+    long cipher = key.length == 32 ? Xts.KEY_128 : Xts.KEY_256;
     int half = key.length / 2;
     // libcrypto refuses keys with equal halves; nobody derives one, but the format has it.
     return cipher == 0 || Arrays.equals(key, 0, half, key, half, key.length)
@@ -151,15 +174,23 @@ public final class ContentCiphers {
         : new NativeAesXts(cipher, key, unitBytes);
   }
 
+  /**
+   * AES-CBC with ciphertext stealing for strings of at most 4096 bytes; see {@link AesCbcCts}.
+   *
+   * @param key 16 or 32 bytes, copied
+   */
+  public static StringCipher aesCts(byte[] key) {
+    return Cts.TRUSTED ? new NativeAesCts(key) : new AesCbcCts(key);
+  }
+
   /** Who computes: {@code Java}, or libcrypto's own name and version. */
   public static String engine() {
-    return Native.GCM_256 == 0 ? "Java " + Runtime.version() : LibCrypto.version();
+    return Gcm.KEY_256 == 0 ? "Java " + Runtime.version() : LibCrypto.version();
   }
 
   /** Why what {@link #VARIABLE} asks for cannot be had; null if it can. */
   public static @Nullable String problem() {
-    if (!LIBCRYPTO.equals(System.getenv(VARIABLE))
-        || (Native.GCM_256 != 0 && Native.XTS_256 != 0)) {
+    if (!LIBCRYPTO.equals(System.getenv(VARIABLE)) || (Gcm.KEY_256 != 0 && Xts.KEY_256 != 0)) {
       return null;
     }
     return LibCrypto.isPresent()

@@ -33,6 +33,9 @@ final class LibCrypto {
   static final int DECRYPT = 0;
   static final int ENCRYPT = 1;
 
+  /** {@code sizeof(AES_KEY)} of openssl/aes.h. */
+  static final int EXPANDED_AES_KEY_BYTES = 244;
+
   private static final List<String> NAMES = List.of("libcrypto.so.3", "libcrypto.so.1.1");
   private static final FunctionDescriptor SHAPE = words(6);
   private static final FunctionDescriptor SCRYPT_SHAPE = words(10);
@@ -49,6 +52,13 @@ final class LibCrypto {
     static final MethodHandle UPDATE = link("EVP_CipherUpdate");
     static final MethodHandle FINAL = link("EVP_CipherFinal_ex");
     static final MethodHandle CONTROL = link("EVP_CIPHER_CTX_ctrl");
+  }
+
+  /** Deprecated by OpenSSL 3, which has them nevertheless; without allocation and look-up. */
+  private static final class Aes {
+    static final MethodHandle EXPAND_TO_ENCRYPT = link("AES_set_encrypt_key");
+    static final MethodHandle EXPAND_TO_DECRYPT = link("AES_set_decrypt_key");
+    static final MethodHandle CBC = link("AES_cbc_encrypt");
   }
 
   private static final class Signing {
@@ -138,6 +148,25 @@ final class LibCrypto {
 
   static boolean control(long context, int command, int number, long pointer) {
     return isOne(call(Evp.CONTROL, context, command, number, pointer, 0, 0));
+  }
+
+  /**
+   * Expands an AES key for one direction. Does nothing if the library does not have it.
+   *
+   * @param expanded where {@value #EXPANDED_AES_KEY_BYTES} bytes are written
+   */
+  static void expandAesKey(long key, int bytes, long expanded, int direction) {
+    MethodHandle function = direction == ENCRYPT ? Aes.EXPAND_TO_ENCRYPT : Aes.EXPAND_TO_DECRYPT;
+    call(function, key, 8L * bytes, expanded, 0, 0, 0);
+  }
+
+  /**
+   * AES-CBC of whole blocks where they lie. Does nothing if the library does not have it.
+   *
+   * @param vector the initialisation vector, which changes
+   */
+  static void aesCbc(long data, int bytes, long expanded, long vector, int direction) {
+    call(Aes.CBC, data, data, bytes, expanded, vector, direction);
   }
 
   /**

@@ -10,6 +10,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.bouncycastle.crypto.BlockCipher;
@@ -201,9 +202,11 @@ class LengthPreservingTest {
           + "cbcc98ebf5"
     })
     void givesKnownOutputs(String plain, String encrypted) {
-      try (AesCbcCts cipher = new AesCbcCts(Hex.bytes("636869636b656e207465726979616b69"))) {
+      byte[] key = Hex.bytes("636869636b656e207465726979616b69");
+      for (StringCipher cipher : List.of(new AesCbcCts(key), ContentCiphers.aesCts(key))) {
         assertEquals(encrypted, Hex.text(cipher.encrypt(Hex.bytes(plain))));
         assertEquals(plain, Hex.text(cipher.decrypt(Hex.bytes(encrypted))));
+        cipher.close();
       }
     }
 
@@ -219,6 +222,39 @@ class LengthPreservingTest {
       independent.processBlock(plain, 0, expected, 0);
       try (AesCbcCts cipher = new AesCbcCts(key)) {
         assertArrayEquals(expected, cipher.encrypt(plain));
+      }
+    }
+
+    @Test
+    @DisplayName(
+        "is the same by libcrypto, where there is one, at every length and by many threads")
+    void isTheSameByLibCrypto() throws InterruptedException {
+      byte[] key = bytes(32, 8);
+      try (StringCipher cipher = ContentCiphers.aesCts(key);
+          StringCipher other = new AesCbcCts(key)) {
+        assertEquals(
+            ContentCiphers.isNativeWanted() && LibCrypto.isPresent(),
+            cipher instanceof NativeAesCts);
+        var wrong = new ConcurrentLinkedQueue<Integer>();
+        List<Thread> threads =
+            IntStream.range(0, 12)
+                .mapToObj(i ->
+                    Thread.ofPlatform()
+                        .start(() -> {
+                          for (int length = 16; length <= 4096; length += 1 + length / 300) {
+                            byte[] plain = bytes(length, length + i);
+                            byte[] sealed = cipher.encrypt(plain);
+                            if (!Arrays.equals(sealed, other.encrypt(plain))
+                                || !Arrays.equals(plain, cipher.decrypt(sealed))) {
+                              wrong.add(length);
+                            }
+                          }
+                        }))
+                .toList();
+        for (Thread thread : threads) {
+          thread.join();
+        }
+        assertEquals(List.of(), List.copyOf(wrong));
       }
     }
   }
@@ -257,7 +293,10 @@ class LengthPreservingTest {
   }
 
   static Stream<StringCipher> stringCiphers() {
-    return Stream.of(new AesCbcCts(bytes(32, 6)), new AesHctr2(bytes(32, 6)));
+    return Stream.of(
+        new AesCbcCts(bytes(32, 6)),
+        ContentCiphers.aesCts(bytes(32, 6)),
+        new AesHctr2(bytes(32, 6)));
   }
 
   @Test

@@ -25,7 +25,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.IdentityHashMap;
 import java.util.List;
-import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.concurrent.locks.StampedLock;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -141,7 +141,9 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
   private final EncryptedFilesystem files;
 
   /** Shared by operations on names, exclusive for whoever makes keys come or go. */
-  private final ReentrantReadWriteLock keyChange = new ReentrantReadWriteLock();
+  private final StampedLock keyChange = new StampedLock();
+
+  private final Use use = new Use();
 
   private volatile Cache cache = NOBODY;
 
@@ -168,29 +170,17 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
     cache = newCache;
   }
 
-  private interface Operation<T> {
-    T run() throws ErrnoException;
+  /** Keeps keys from coming and going until it is closed. Not within another one. */
+  private Use use() {
+    keyChange.readLock();
+    return use;
   }
 
-  private interface Action {
-    void run() throws ErrnoException;
-  }
-
-  private <T> T withKeys(Operation<T> operation) throws ErrnoException {
-    keyChange.readLock().lock();
-    try {
-      return operation.run();
-    } finally {
-      keyChange.readLock().unlock();
-    }
-  }
-
-  private void withKeys(Action action) throws ErrnoException {
-    keyChange.readLock().lock();
-    try {
-      action.run();
-    } finally {
-      keyChange.readLock().unlock();
+  /** The one object of its kind: requests are many. */
+  private final class Use implements AutoCloseable {
+    @Override
+    public void close() {
+      keyChange.tryUnlockRead();
     }
   }
 
@@ -208,7 +198,7 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
     var key = new FscryptMasterKey(raw);
     byte[] identifier = key.identifier();
     List<Known> known = List.of();
-    keyChange.writeLock().lock();
+    long stamp = keyChange.writeLock();
     try {
       if (keys.users(identifier).isEmpty()) {
         known = known(identifier);
@@ -217,7 +207,7 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
         forgetDerived(identifier);
       }
     } finally {
-      keyChange.writeLock().unlock();
+      keyChange.unlockWrite(stamp);
     }
     // Names that were looked up without the key stand for nothing any more.
     forget(known);
@@ -251,7 +241,7 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
     List<Known> known;
     List<FileState> open;
     List<String> busy = new ArrayList<>();
-    keyChange.writeLock().lock();
+    long stamp = keyChange.writeLock();
     try {
       List<Integer> users = keys.users(identifier);
       open = openFiles(identifier);
@@ -265,7 +255,7 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
       }
       forgetDerived(identifier);
     } finally {
-      keyChange.writeLock().unlock();
+      keyChange.unlockWrite(stamp);
     }
     // Open files keep a key of their own, with which what is still unwritten gets written.
     forget(known);
@@ -398,8 +388,7 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
   /** The keys that are there, and those that open files still have. */
   public List<KeyState> keys() {
     var result = new ArrayList<KeyState>();
-    keyChange.readLock().lock();
-    try {
+    try (Use _ = use()) {
       List<KeyRing.Present> present = keys.all();
       for (KeyRing.Present each : present) {
         result.add(
@@ -418,8 +407,6 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
           }
         }
       }
-    } finally {
-      keyChange.readLock().unlock();
     }
     return result;
   }
@@ -472,21 +459,22 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
    * @param path plain or no-key names from the root, without a leading slash
    */
   public TreeState tree(byte[] path) throws ErrnoException {
-    return withKeys(() ->
-        at(
-            path,
-            inode -> {
-              Inode.Location location = inode.location;
-              FscryptContext context = null;
-              if (inode.isDirectory()) {
-                context = policies.tree(inode).context();
-              } else if (location != null) {
-                context = policies.tree(location.parent()).context();
-              }
-              return context == null
-                  ? new TreeState(null, KeyStatus.ABSENT)
-                  : new TreeState(context.policy(), status(context.policy().masterKeyIdentifier()));
-            }));
+    try (Use _ = use()) {
+      return at(
+          path,
+          inode -> {
+            Inode.Location location = inode.location;
+            FscryptContext context = null;
+            if (inode.isDirectory()) {
+              context = policies.tree(inode).context();
+            } else if (location != null) {
+              context = policies.tree(location.parent()).context();
+            }
+            return context == null
+                ? new TreeState(null, KeyStatus.ABSENT)
+                : new TreeState(context.policy(), status(context.policy().masterKeyIdentifier()));
+          });
+    }
   }
 
   /**
@@ -501,7 +489,7 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
     if (path.length == 0) {
       throw new ErrnoException(Errno.EPERM, "the root of a volume has no policy");
     }
-    keyChange.writeLock().lock();
+    long stamp = keyChange.writeLock();
     try {
       at(
           path,
@@ -510,7 +498,7 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
             return true;
           });
     } finally {
-      keyChange.writeLock().unlock();
+      keyChange.unlockWrite(stamp);
     }
   }
 
@@ -623,11 +611,11 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
             TEST_PADDING,
             FscryptPolicy.DEFAULT_LOG2_DATA_UNIT_SIZE,
             identifier);
-    keyChange.writeLock().lock();
+    long stamp = keyChange.writeLock();
     try {
       setPolicy(0, volume.table.root(), policy);
     } finally {
-      keyChange.writeLock().unlock();
+      keyChange.unlockWrite(stamp);
     }
   }
 
@@ -664,7 +652,9 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
 
   @Override
   public Entry lookup(long parent, byte[] name) throws ErrnoException {
-    return withKeys(() -> files.lookup(parent, name));
+    try (Use _ = use()) {
+      return files.lookup(parent, name);
+    }
   }
 
   @Override
@@ -674,69 +664,95 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
 
   @Override
   public FileStatus status(long id, long handle) throws ErrnoException {
-    return withKeys(() -> files.status(id, handle));
+    try (Use _ = use()) {
+      return files.status(id, handle);
+    }
   }
 
   @Override
   public FileStatus setAttributes(long id, long handle, AttributeChanges changes)
       throws ErrnoException {
-    return withKeys(() -> files.setAttributes(id, handle, changes));
+    try (Use _ = use()) {
+      return files.setAttributes(id, handle, changes);
+    }
   }
 
   @Override
   public byte[] readLink(long id) throws ErrnoException {
-    return withKeys(() -> files.readLink(id));
+    try (Use _ = use()) {
+      return files.readLink(id);
+    }
   }
 
   @Override
   public Entry symlink(long parent, byte[] name, byte[] target) throws ErrnoException {
-    return withKeys(() -> files.symlink(parent, name, target));
+    try (Use _ = use()) {
+      return files.symlink(parent, name, target);
+    }
   }
 
   @Override
   public Entry makeNode(long parent, byte[] name, int mode, long device) throws ErrnoException {
-    return withKeys(() -> files.makeNode(parent, name, mode, device));
+    try (Use _ = use()) {
+      return files.makeNode(parent, name, mode, device);
+    }
   }
 
   @Override
   public Entry makeDirectory(long parent, byte[] name, int mode) throws ErrnoException {
-    return withKeys(() -> files.makeDirectory(parent, name, mode));
+    try (Use _ = use()) {
+      return files.makeDirectory(parent, name, mode);
+    }
   }
 
   @Override
   public void unlink(long parent, byte[] name) throws ErrnoException {
-    withKeys(() -> files.unlink(parent, name));
+    try (Use _ = use()) {
+      files.unlink(parent, name);
+    }
   }
 
   @Override
   public void removeDirectory(long parent, byte[] name) throws ErrnoException {
-    withKeys(() -> files.removeDirectory(parent, name));
+    try (Use _ = use()) {
+      files.removeDirectory(parent, name);
+    }
   }
 
   @Override
   public void rename(long parent, byte[] name, long newParent, byte[] newName, int flags)
       throws ErrnoException {
-    withKeys(() -> files.rename(parent, name, newParent, newName, flags));
+    try (Use _ = use()) {
+      files.rename(parent, name, newParent, newName, flags);
+    }
   }
 
   @Override
   public Entry link(long id, long newParent, byte[] newName) throws ErrnoException {
-    return withKeys(() -> files.link(id, newParent, newName));
+    try (Use _ = use()) {
+      return files.link(id, newParent, newName);
+    }
   }
 
   @Override
   public long open(long id, int flags) throws ErrnoException {
-    return withKeys(() -> files.open(id, flags));
+    try (Use _ = use()) {
+      return files.open(id, flags);
+    }
   }
 
   @Override
   public Created create(long parent, byte[] name, int flags, int mode) throws ErrnoException {
-    return withKeys(() -> files.create(parent, name, flags, mode));
+    try (Use _ = use()) {
+      return files.create(parent, name, flags, mode);
+    }
   }
 
   @Override
   public Created createTemporary(long parent, int flags, int mode) throws ErrnoException {
-    return withKeys(() -> files.createTemporary(parent, flags, mode));
+    try (Use _ = use()) {
+      return files.createTemporary(parent, flags, mode);
+    }
   }
 
   @Override
@@ -784,12 +800,16 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
 
   @Override
   public long openDirectory(long id) throws ErrnoException {
-    return withKeys(() -> files.openDirectory(id));
+    try (Use _ = use()) {
+      return files.openDirectory(id);
+    }
   }
 
   @Override
   public void list(long handle, long cookie, boolean lookup, EntrySink sink) throws ErrnoException {
-    withKeys(() -> files.list(handle, cookie, lookup, sink));
+    try (Use _ = use()) {
+      files.list(handle, cookie, lookup, sink);
+    }
   }
 
   @Override
@@ -819,7 +839,9 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
 
   @Override
   public void setXattr(long id, byte[] name, byte[] value, int flags) throws ErrnoException {
-    withKeys(() -> files.setXattr(id, name, value, flags));
+    try (Use _ = use()) {
+      files.setXattr(id, name, value, flags);
+    }
   }
 
   @Override
@@ -829,7 +851,9 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
 
   @Override
   public void removeXattr(long id, byte[] name) throws ErrnoException {
-    withKeys(() -> files.removeXattr(id, name));
+    try (Use _ = use()) {
+      files.removeXattr(id, name);
+    }
   }
 
   @Override
@@ -851,25 +875,29 @@ public final class PolicyFilesystem implements VirtualFilesystem, PathTranslator
 
   @Override
   public byte[] encryptPath(byte[] plain) throws ErrnoException {
-    return withKeys(() -> files.encryptPath(plain));
+    try (Use _ = use()) {
+      return files.encryptPath(plain);
+    }
   }
 
   @Override
   public byte[] decryptPath(byte[] stored) throws ErrnoException {
-    return withKeys(() -> files.decryptPath(stored));
+    try (Use _ = use()) {
+      return files.decryptPath(stored);
+    }
   }
 
   @Override
   public void close() {
     files.close();
-    keyChange.writeLock().lock();
+    long stamp = keyChange.writeLock();
     try {
       for (KeyRing.Present each : keys.all()) {
         forgetDerived(each.identifier());
       }
       keys.close();
     } finally {
-      keyChange.writeLock().unlock();
+      keyChange.unlockWrite(stamp);
     }
   }
 }

@@ -1,6 +1,5 @@
 package io.coffer.format.fscrypt;
 
-import io.coffer.crypto.AesCbcCts;
 import io.coffer.crypto.AesCbcEssiv;
 import io.coffer.crypto.AesHctr2;
 import io.coffer.crypto.ContentCiphers;
@@ -120,7 +119,7 @@ public final class FscryptMasterKey implements AutoCloseable {
     byte[] key = key(context, mode.number(), mode.keyBytes());
     try {
       return switch (mode) {
-        case AES_256_CTS, AES_128_CTS -> new AesCbcCts(key);
+        case AES_256_CTS, AES_128_CTS -> ContentCiphers.aesCts(key);
         case AES_256_HCTR2 -> new AesHctr2(key);
         case ADIANTUM -> new AdiantumStrings(key, tweak(context));
       };
