@@ -66,7 +66,7 @@ public final class View {
   /** Tried once: known answers of the cipher, which also loads what a mount needs. */
   private static final class Runtimes {
     static final boolean TRUSTED =
-        RuntimeCheck.isNewEnough(Runtime.version()) && RuntimeCheck.computesAesGcm(1);
+        RuntimeCheck.isNewEnough(Runtime.version()) && RuntimeCheck.computesAesGcm();
   }
 
   /** Does what {@link #mount} would begin with and that needs neither volume nor key. */

@@ -377,6 +377,7 @@ class AeadTest {
     @DisplayName("computes AES-GCM right, also after it has been compiled")
     void computesAesGcm() {
       assertTrue(RuntimeCheck.isNewEnough(Runtime.version()));
+      assertTrue(RuntimeCheck.computesAesGcm());
       assertTrue(RuntimeCheck.computesAesGcm(1500));
     }
 
@@ -394,6 +395,9 @@ class AeadTest {
     void answersAreIndependent() {
       Aead independent = new IndependentGcm(RuntimeCheck.pattern(32, 1));
       assertEquals(RuntimeCheck.EXPECTED, Hex.text(RuntimeCheck.answers(independent)));
+      assertEquals(
+          RuntimeCheck.EXPECTED_SHORT,
+          Hex.text(RuntimeCheck.answers(independent, RuntimeCheck.SHORT)));
     }
   }
 
