@@ -91,12 +91,14 @@ class ArchitectureTest {
   }
 
   @Test
-  void otherThanPosixAndTheGateToLibcryptoCallNoNativeFunctions() {
+  void otherThanPosixAndTheGatesToLibrariesCallNoNativeFunctions() {
     noClasses()
         .that()
         .resideOutsideOfPackages("io.coffer.posix..", "io.coffer.bench..")
         .and()
         .doNotHaveFullyQualifiedName("io.coffer.crypto.LibCrypto")
+        .and()
+        .doNotHaveFullyQualifiedName("io.coffer.crypto.LibArgon2")
         .should()
         .dependOnClassesThat()
         .haveFullyQualifiedName("java.lang.foreign.Linker")
