@@ -57,7 +57,7 @@ public final class Argon2id {
   public static SecretBytes hash(
       SecretBytes password, byte[] salt, int memoryKib, int passes, int lanes, int length) {
     check(salt, memoryKib, passes, lanes, length);
-    if (ContentCiphers.isNativeWanted()) {
+    if (ContentCiphers.isNativeWanted() && LibArgon2.isPresent()) {
       SecretBytes hash =
           SecretBytes.written(
               length,

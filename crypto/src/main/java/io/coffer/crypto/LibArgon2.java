@@ -26,15 +26,17 @@ final class LibArgon2 {
 
   /**
    * {@code int argon2id_hash_raw(t, m, p, password, bytes, salt, bytes, hash, bytes)}: all numbers
-   * and pointers, each passed as a word. Null if there is no library, or one that errs.
+   * and pointers, each passed as a word. Null if there is no library.
    */
   private static final @Nullable MethodHandle FUNCTION = find();
+
+  private static final boolean TRUSTED = answers();
 
   private LibArgon2() {}
 
   /** Is there a library that answers correctly? */
   static boolean isPresent() {
-    return FUNCTION != null;
+    return TRUSTED;
   }
 
   /**
@@ -50,17 +52,10 @@ final class LibArgon2 {
       int passes,
       int lanes,
       MemorySegment hash) {
-    return FUNCTION != null && call(FUNCTION, password, salt, memoryKib, passes, lanes, hash);
-  }
-
-  private static boolean call(
-      MethodHandle function,
-      MemorySegment password,
-      byte[] salt,
-      int memoryKib,
-      int passes,
-      int lanes,
-      MemorySegment hash) {
+    MethodHandle function = FUNCTION;
+    if (function == null) {
+      return false;
+    }
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment saltCopy = arena.allocateFrom(ValueLayout.JAVA_BYTE, salt);
       long result =
@@ -81,24 +76,26 @@ final class LibArgon2 {
     }
   }
 
-  private static @Nullable MethodHandle find() {
-    MemoryLayout[] words = new MemoryLayout[9];
-    Arrays.fill(words, ValueLayout.JAVA_LONG);
+  /** A vector of the library's own tests. */
+  private static boolean answers() {
+    String expected = "6d093c501fd5999645e0ea3bf620d7b8be7fd2db59c20d9fff9539da2bf57037";
     try (Arena arena = Arena.ofConfined()) {
-      MethodHandle function =
-          Linker.nativeLinker()
-              .downcallHandle(
-                  SymbolLookup.libraryLookup(NAME, Arena.global()).findOrThrow("argon2id_hash_raw"),
-                  FunctionDescriptor.of(ValueLayout.JAVA_LONG, words));
-      // A vector of the library's own tests.
       MemorySegment password = arena.allocateFrom("password").asSlice(0, 8);
       byte[] salt = "somesalt".getBytes(StandardCharsets.US_ASCII);
       MemorySegment hash = arena.allocate(32);
-      String expected = "6d093c501fd5999645e0ea3bf620d7b8be7fd2db59c20d9fff9539da2bf57037";
-      return call(function, password, salt, 256, 2, 2, hash)
-              && expected.equals(HexFormat.of().formatHex(hash.toArray(ValueLayout.JAVA_BYTE)))
-          ? function
-          : null;
+      return hash(password, salt, 256, 2, 2, hash)
+          && expected.equals(HexFormat.of().formatHex(hash.toArray(ValueLayout.JAVA_BYTE)));
+    }
+  }
+
+  private static @Nullable MethodHandle find() {
+    MemoryLayout[] words = new MemoryLayout[9];
+    Arrays.fill(words, ValueLayout.JAVA_LONG);
+    FunctionDescriptor shape = FunctionDescriptor.of(ValueLayout.JAVA_LONG, words);
+    try {
+      SymbolLookup library = SymbolLookup.libraryLookup(NAME, Arena.global());
+      MemorySegment function = library.findOrThrow("argon2id_hash_raw");
+      return Linker.nativeLinker().downcallHandle(function, shape);
     } catch (IllegalArgumentException | NoSuchElementException e) {
       return null; // no library, or not this function
     }
