@@ -35,7 +35,6 @@ final class Daemon {
   /** What {@link #run} does that changes nothing in the process that does it. */
   static void rehearse() throws IOException {
     View.prepare();
-    Interruption.onInterrupt(() -> {}).cancel();
     DaemonChannel.answerReady(OutputStream.nullOutputStream());
   }
 
@@ -58,7 +57,7 @@ final class Daemon {
       try (SecretBytes masterKey = request.masterKey()) {
         view = View.mount(spec, masterKey);
       }
-      Interruption.onInterrupt(view::unmount);
+      view.unmountOnInterrupt();
       DaemonChannel.answerReady(answer);
       if (!spec.has(ViewSpec.Switch.NO_SYSTEM_LOG)) {
         LogSink.useSystemLog(spec.program());

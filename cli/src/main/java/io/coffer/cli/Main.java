@@ -2,7 +2,6 @@ package io.coffer.cli;
 
 import io.coffer.cli.gocryptfs.GocryptfsMain;
 import io.coffer.cli.gocryptfs.XrayMain;
-import io.coffer.crypto.Providers;
 import io.coffer.posix.Processes;
 
 /**
@@ -14,7 +13,7 @@ public final class Main {
 
   /** Ends the virtual machine with the command's exit code. */
   public static void main(String[] args) {
-    Providers.putCiphersFirst();
+    Preparation.start(args);
     Interruption.exit(run(System.getProperty("coffer.program", "coffer"), args, Ui.standard()));
   }
 

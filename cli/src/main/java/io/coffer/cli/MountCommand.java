@@ -208,22 +208,30 @@ final class MountCommand extends BaseCommand {
   ExitCode run() throws CommandException, VolumeException, IOException {
     readMountOptions();
     checkOptions();
-    if (isInPolicyVolume()) {
-      return mountTrees();
-    }
-    if (testDummyEncryption) {
+    boolean policies = isInPolicyVolume();
+    if (!policies && testDummyEncryption) {
       throw new CommandException(
           ExitCode.USAGE, "--test-dummy-encryption needs a volume of the format fscrypt");
     }
+    if (foreground) {
+      return policies ? mountTrees(null) : mount(null);
+    }
+    // First of all: it needs as long to be ready as the rest of this command takes.
+    List<String> title = List.of(directory.toString(), mountPoint.toString());
+    try (DaemonChannel daemon = DaemonChannel.start(title)) {
+      return policies ? mountTrees(daemon) : mount(daemon);
+    }
+  }
+
+  /** {@code daemon}: null to stay in the foreground. */
+  private ExitCode mount(@Nullable DaemonChannel daemon)
+      throws CommandException, VolumeException, IOException {
     boolean make = init && prepareInit();
     GocryptfsVolume volume = make ? null : Volumes.open(directory, config, reverse);
     MountPoint.require(directory, mountPoint, mayHoldFiles);
     checkReadOnlyStore();
     checkIoUring();
-    if (foreground) {
-      return serve(volume);
-    }
-    return start(volume);
+    return daemon == null ? serve(volume) : start(volume, daemon);
   }
 
   /** Is it a volume with policies, or a directory in one? */
@@ -287,7 +295,8 @@ final class MountCommand extends BaseCommand {
   }
 
   /** A volume with policies is mounted without any key; given one, its trees are unlocked then. */
-  private ExitCode mountTrees() throws CommandException, VolumeException, IOException {
+  private ExitCode mountTrees(@Nullable DaemonChannel daemon)
+      throws CommandException, VolumeException, IOException {
     if (reverse || config != null || keys.hasMasterKey()) {
       throw new CommandException(
           ExitCode.USAGE,
@@ -303,11 +312,11 @@ final class MountCommand extends BaseCommand {
     set(Switch.TEST_DUMMY_ENCRYPTION, testDummyEncryption);
     ViewSpec spec = spec(List.of(), 0);
     // The password is tried before anything is mounted: a wrong one leaves no view behind.
-    if (foreground) {
+    if (daemon == null) {
       List<OpenKey> opened = openKeys(volume);
       try {
         View view = View.mount(spec, null);
-        Interruption.onInterrupt(view::unmount);
+        view.unmountOnInterrupt();
         unlockTrees(opened);
         ui.err()
             .println("coffer: " + directory + " is open at " + mountPoint + "; Ctrl-C closes it");
@@ -320,15 +329,12 @@ final class MountCommand extends BaseCommand {
         opened.forEach(OpenKey::close);
       }
     }
-    List<String> title = List.of(directory.toString(), mountPoint.toString());
-    try (DaemonChannel daemon = DaemonChannel.start(title)) {
-      List<OpenKey> opened = openKeys(volume);
-      try {
-        daemon.mount(spec, null);
-        unlockTrees(opened);
-      } finally {
-        opened.forEach(OpenKey::close);
-      }
+    List<OpenKey> opened = openKeys(volume);
+    try {
+      daemon.mount(spec, null);
+      unlockTrees(opened);
+    } finally {
+      opened.forEach(OpenKey::close);
     }
     if (ui.errIsTerminal()) {
       ui.err().println("coffer: " + directory + " is open at " + mountPoint);
@@ -368,7 +374,7 @@ final class MountCommand extends BaseCommand {
       try (SecretBytes masterKey = unlock(volume)) {
         view = View.mount(spec(volume), masterKey);
       }
-      Interruption.onInterrupt(view::unmount);
+      view.unmountOnInterrupt();
       ui.err().println("coffer: " + directory + " is open at " + mountPoint + "; Ctrl-C closes it");
       view.awaitEnd();
       return ExitCode.OK;
@@ -378,11 +384,9 @@ final class MountCommand extends BaseCommand {
     }
   }
 
-  private ExitCode start(@Nullable GocryptfsVolume volume)
+  private ExitCode start(@Nullable GocryptfsVolume volume, DaemonChannel daemon)
       throws CommandException, VolumeException, IOException {
-    List<String> title = List.of(directory.toString(), mountPoint.toString());
-    try (DaemonChannel daemon = DaemonChannel.start(title);
-        SecretBytes masterKey = unlock(volume)) {
+    try (SecretBytes masterKey = unlock(volume)) {
       daemon.mount(spec(volume), masterKey);
     }
     if (ui.errIsTerminal()) {

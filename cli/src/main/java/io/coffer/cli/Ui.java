@@ -12,6 +12,7 @@ import java.io.FileOutputStream;
 import java.io.InputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.util.function.BooleanSupplier;
 
 /**
  * Where a command talks to whoever started it: results on standard output, everything else on
@@ -25,9 +26,9 @@ public final class Ui {
   private final InputStream in;
   private final PrintStream out;
   private final PrintStream err;
-  private final boolean inIsTerminal;
-  private final boolean outIsTerminal;
-  private final boolean errIsTerminal;
+  private final BooleanSupplier inIsTerminal;
+  private final BooleanSupplier outIsTerminal;
+  private final BooleanSupplier errIsTerminal;
 
   /**
    * @param in must not read ahead, so that what follows a password is left for whoever reads next
@@ -39,6 +40,16 @@ public final class Ui {
       boolean inIsTerminal,
       boolean outIsTerminal,
       boolean errIsTerminal) {
+    this(in, out, err, () -> inIsTerminal, () -> outIsTerminal, () -> errIsTerminal);
+  }
+
+  private Ui(
+      InputStream in,
+      PrintStream out,
+      PrintStream err,
+      BooleanSupplier inIsTerminal,
+      BooleanSupplier outIsTerminal,
+      BooleanSupplier errIsTerminal) {
     this.in = in;
     this.out = out;
     this.err = err;
@@ -47,15 +58,18 @@ public final class Ui {
     this.errIsTerminal = errIsTerminal;
   }
 
-  /** The standard streams of this process. Text is UTF-8 whatever the locale says. */
+  /**
+   * The standard streams of this process. Text is UTF-8 whatever the locale says. Whether they are
+   * terminals is asked when somebody wants to know: the first system call takes time to link.
+   */
   public static Ui standard() {
     return new Ui(
         new FileInputStream(FileDescriptor.in),
         new PrintStream(new FileOutputStream(FileDescriptor.out), true, StandardCharsets.UTF_8),
         new PrintStream(new FileOutputStream(FileDescriptor.err), true, StandardCharsets.UTF_8),
-        Terminals.isTerminal(STDIN),
-        Terminals.isTerminal(STDOUT),
-        Terminals.isTerminal(STDERR));
+        () -> Terminals.isTerminal(STDIN),
+        () -> Terminals.isTerminal(STDOUT),
+        () -> Terminals.isTerminal(STDERR));
   }
 
   /** Results. */
@@ -73,15 +87,15 @@ public final class Ui {
   }
 
   public boolean inIsTerminal() {
-    return inIsTerminal;
+    return inIsTerminal.getAsBoolean();
   }
 
   public boolean outIsTerminal() {
-    return outIsTerminal;
+    return outIsTerminal.getAsBoolean();
   }
 
   public boolean errIsTerminal() {
-    return errIsTerminal;
+    return errIsTerminal.getAsBoolean();
   }
 
   /**
@@ -89,13 +103,13 @@ public final class Ui {
    * standard input.
    */
   public PasswordSource typedPassword(String prompt) {
-    return () -> inIsTerminal ? ask(prompt) : PasswordSource.stream(in, "standard input").read();
+    return () -> inIsTerminal() ? ask(prompt) : PasswordSource.stream(in, "standard input").read();
   }
 
   /** A new password: typed twice at a terminal, else one line of standard input. */
   public PasswordSource newPassword(String prompt) {
     return () -> {
-      if (!inIsTerminal) {
+      if (!inIsTerminal()) {
         return typedPassword(prompt).read();
       }
       SecretBytes first = ask(prompt);

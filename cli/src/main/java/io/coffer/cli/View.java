@@ -63,10 +63,11 @@ public final class View {
     this.keyWatch = keyWatch;
   }
 
-  /** Tried once: known answers of the cipher, which also loads what a mount needs. */
+  /** Tried once: known answers of the cipher that is used, which also loads it. */
   private static final class Runtimes {
     static final boolean TRUSTED =
-        RuntimeCheck.isNewEnough(Runtime.version()) && RuntimeCheck.computesAesGcm();
+        RuntimeCheck.isNewEnough(Runtime.version())
+            && (ContentCiphers.isGcmNative() || RuntimeCheck.computesAesGcm());
   }
 
   /** Does what {@link #mount} would begin with and that needs neither volume nor key. */
@@ -325,7 +326,12 @@ public final class View {
     unmount(null);
   }
 
-  /** The same, and removes the directory that was made for the view, if there is one. */
+  /** Has SIGINT, SIGTERM and SIGHUP unmount it. */
+  public void unmountOnInterrupt() {
+    Interruption.onInterrupt(this::unmount);
+  }
+
+  /** The same as {@link #unmount()}, and removes the directory that was made for it, if any. */
   void unmount(@Nullable MadePlace place) {
     try {
       if (place == null) {

@@ -106,11 +106,13 @@ final class WarmUpCommand extends BaseCommand {
     execute(
         silent, List.of("mount", "--password-file", password, volume.toString(), view.toString()));
     execute(silent, List.of("unmount", view.toString()));
+    Preparation.run();
     Daemon.rehearse();
     mount(volume, view);
     String trees = Files.createDirectory(directory.resolve("trees")).toString();
     execute(silent, List.of("init", "--format", "fscrypt", "--password-file", password, trees));
     mountTrees(Path.of(trees), view, silent, password);
+    LogSink.useSystemLog("coffer");
   }
 
   private static void execute(Ui silent, List<String> line) {
@@ -209,6 +211,7 @@ final class WarmUpCommand extends BaseCommand {
   private void serve(DaemonChannel.Request request, Use use) throws IOException {
     try (SecretBytes masterKey = request.masterKey()) {
       View mounted = View.mount(request.spec(), masterKey);
+      mounted.unmountOnInterrupt();
       try {
         use.run();
       } finally {

@@ -24,14 +24,18 @@ public final class AesGcm extends HeapAead {
    * @param nonceBytes 12 or 16
    */
   public AesGcm(byte[] key, int nonceBytes) {
-    if (key.length != 16 && key.length != 32) {
-      throw new IllegalArgumentException("AES-GCM key of " + key.length + " bytes");
+    check(key.length, nonceBytes);
+    this.nonceBytes = nonceBytes;
+    this.key = new WipeableKey("AES", key, 0, key.length);
+  }
+
+  static void check(int keyBytes, int nonceBytes) {
+    if (keyBytes != 16 && keyBytes != 32) {
+      throw new IllegalArgumentException("AES-GCM key of " + keyBytes + " bytes");
     }
     if (nonceBytes != 12 && nonceBytes != 16) {
       throw new IllegalArgumentException("AES-GCM nonce of " + nonceBytes + " bytes");
     }
-    this.nonceBytes = nonceBytes;
-    this.key = new WipeableKey("AES", key, 0, key.length);
   }
 
   @Override

@@ -29,37 +29,45 @@ public final class ContentCiphers {
     return !JAVA.equals(System.getenv(VARIABLE));
   }
 
-  private static boolean isNativeThere() {
+  /** Is there a libcrypto that may be used? */
+  static boolean isNativeThere() {
     return isNativeWanted() && LibCrypto.isPresent();
   }
 
   // Each loaded with the first cipher of its kind, not with the program: addresses of libcrypto's
-  // ciphers by the length of their key; 0 where Java's is used.
+  // ciphers by the length of their key; 0 where Java's is used. They are tried with known answers:
+  // Java's, beside which they could be tried, would have to be loaded.
 
-  private static final class Gcm {
-    static final long KEY_128 = find(16, "AES-128-GCM", "EVP_aes_128_gcm");
-    static final long KEY_256 = find(32, "AES-256-GCM", "EVP_aes_256_gcm");
-
-    private static long find(int keyBytes, String name, String function) {
-      long cipher = isNativeThere() ? LibCrypto.cipher(name, function) : 0;
-      byte[] key = RuntimeCheck.pattern(keyBytes, 5);
-      return cipher != 0 && agrees(new NativeAesGcm(cipher, key, 16), new AesGcm(key, 16))
-          ? cipher
-          : 0;
-    }
+  private static final class Gcm128 {
+    static final long CIPHER =
+        find("AES-128-GCM", "EVP_aes_128_gcm", 16, "f5067a2925c695459c4aa8ca6c13d643");
   }
 
-  private static final class Xts {
-    static final long KEY_128 = find(32, "AES-128-XTS", "EVP_aes_128_xts");
-    static final long KEY_256 = find(64, "AES-256-XTS", "EVP_aes_256_xts");
+  private static final class Gcm256 {
+    static final long CIPHER =
+        find("AES-256-GCM", "EVP_aes_256_gcm", 32, "996cfc0fdeaa57702ef4109b36e3c01a");
+  }
 
-    private static long find(int keyBytes, String name, String function) {
-      long cipher = isNativeThere() ? LibCrypto.cipher(name, function) : 0;
-      byte[] key = RuntimeCheck.pattern(keyBytes, 5);
-      return cipher != 0 && agrees(new NativeAesXts(cipher, key, 512), new AesXts(key, 512))
-          ? cipher
-          : 0;
-    }
+  private static long find(String name, String function, int keyBytes, String tag) {
+    long cipher = isNativeThere() ? LibCrypto.cipher(name, function) : 0;
+    return cipher != 0 && answers(new NativeAesGcm(cipher, key(keyBytes), 16), tag) ? cipher : 0;
+  }
+
+  private static final class Xts128 {
+    static final long CIPHER = find("AES-128-XTS", "EVP_aes_128_xts", 32, 173491435);
+  }
+
+  private static final class Xts256 {
+    static final long CIPHER = find("AES-256-XTS", "EVP_aes_256_xts", 64, -186301219);
+  }
+
+  private static long find(String name, String function, int keyBytes, int hash) {
+    long cipher = isNativeThere() ? LibCrypto.cipher(name, function) : 0;
+    return cipher != 0 && answers(new NativeAesXts(cipher, key(keyBytes), 512), hash) ? cipher : 0;
+  }
+
+  private static byte[] key(int bytes) {
+    return RuntimeCheck.pattern(bytes, 5);
   }
 
   private static final class Cts {
@@ -85,25 +93,24 @@ public final class ContentCiphers {
     }
   }
 
-  /** Seals the same as another, opens that, and refuses it with a bit flipped. */
-  private static boolean agrees(Aead cipher, Aead other) {
+  /** Seals as expected, opens that, and refuses it with a bit flipped. */
+  private static boolean answers(Aead cipher, String tag) {
     try (cipher;
-        other;
         Arena arena = Arena.ofConfined()) {
       int bytes = 1000;
       int sealedBytes = bytes + cipher.overheadBytes();
       byte[] associated = RuntimeCheck.pattern(24, 3);
       byte[] plain = RuntimeCheck.pattern(bytes, 7);
-      byte[] sealed = RuntimeCheck.pattern(sealedBytes, 9);
       MemorySegment nativePlain = copy(arena, plain);
-      MemorySegment nativeSealed = copy(arena, sealed);
-      cipher.sealAll(1, associated, 24, nativePlain, 0, bytes, nativeSealed, 0);
-      other.seal(associated, plain, 0, bytes, sealed, 0);
+      MemorySegment sealed = copy(arena, RuntimeCheck.pattern(sealedBytes, 9));
+      cipher.sealAll(1, associated, 24, nativePlain, 0, bytes, sealed, 0);
       nativePlain.fill((byte) 0);
-      return Arrays.equals(bytes(nativeSealed), sealed)
-          && cipher.openAll(1, associated, 24, nativeSealed, 0, sealedBytes, nativePlain, 0) == 1
+      // The tag is one of the whole ciphertext.
+      byte[] end = bytes(sealed.asSlice(sealedBytes - cipher.tagBytes()));
+      return HexFormat.of().formatHex(end).equals(tag)
+          && cipher.openAll(1, associated, 24, sealed, 0, sealedBytes, nativePlain, 0) == 1
           && Arrays.equals(bytes(nativePlain), plain)
-          && isRefused(cipher, associated, nativeSealed, nativePlain);
+          && isRefused(cipher, associated, sealed, nativePlain);
     } catch (IllegalStateException e) {
       return false;
     }
@@ -117,19 +124,17 @@ public final class ContentCiphers {
     return cipher.openAll(1, associated, 24, sealed, 0, (int) sealed.byteSize(), plain, 0) == 0;
   }
 
-  private static boolean agrees(UnitCipher cipher, UnitCipher other) {
+  /** {@code hash}: of the ciphertext, by {@link Arrays#hashCode(byte[])}. */
+  private static boolean answers(UnitCipher cipher, int hash) {
     try (cipher;
-        other;
         Arena arena = Arena.ofConfined()) {
       byte[] bytes = RuntimeCheck.pattern(2 * cipher.unitBytes(), 7);
       MemorySegment plain = copy(arena, bytes);
       MemorySegment sealed = arena.allocate(bytes.length);
-      MemorySegment expected = arena.allocate(bytes.length);
       cipher.encrypt(3, plain, 0, sealed, 0, 2);
-      other.encrypt(3, MemorySegment.ofArray(bytes), 0, expected, 0, 2);
       plain.fill((byte) 0);
       cipher.decrypt(3, sealed, 0, plain, 0, 2);
-      return sealed.mismatch(expected) < 0 && Arrays.equals(bytes(plain), bytes);
+      return Arrays.hashCode(bytes(sealed)) == hash && Arrays.equals(bytes(plain), bytes);
     } catch (IllegalStateException e) {
       return false;
     }
@@ -143,6 +148,11 @@ public final class ContentCiphers {
     return segment.toArray(ValueLayout.JAVA_BYTE);
   }
 
+  /** Is AES-GCM computed by libcrypto, so that nothing depends on Java's? */
+  public static boolean isGcmNative() {
+    return nativeGcm(32) != 0;
+  }
+
   /**
    * AES-GCM.
    *
@@ -150,13 +160,14 @@ public final class ContentCiphers {
    * @param nonceBytes 12 or 16
    */
   public static Aead aesGcm(byte[] key, int nonceBytes) {
+    AesGcm.check(key.length, nonceBytes);
     long cipher = nativeGcm(key.length);
     return cipher == 0 ? new AesGcm(key, nonceBytes) : new NativeAesGcm(cipher, key, nonceBytes);
   }
 
   /** Libcrypto's AES-GCM for keys of that length; 0 where Java's is used. */
   static long nativeGcm(int keyBytes) {
-    return keyBytes == 16 ? Gcm.KEY_128 : Gcm.KEY_256;
+    return keyBytes == 16 ? Gcm128.CIPHER : Gcm256.CIPHER;
   }
 
   /**
@@ -166,7 +177,7 @@ public final class ContentCiphers {
    * @param unitBytes a power of two from 512 to 65536
    */
   public static UnitCipher aesXts(byte[] key, int unitBytes) {
-    long cipher = key.length == 32 ? Xts.KEY_128 : Xts.KEY_256;
+    long cipher = key.length == 32 ? Xts128.CIPHER : Xts256.CIPHER;
     int half = key.length / 2;
     // libcrypto refuses keys with equal halves; nobody derives one, but the format has it.
     return cipher == 0 || Arrays.equals(key, 0, half, key, half, key.length)
@@ -185,12 +196,12 @@ public final class ContentCiphers {
 
   /** Who computes: {@code Java}, or libcrypto's own name and version. */
   public static String engine() {
-    return Gcm.KEY_256 == 0 ? "Java " + Runtime.version() : LibCrypto.version();
+    return Gcm256.CIPHER == 0 ? "Java " + Runtime.version() : LibCrypto.version();
   }
 
   /** Why what {@link #VARIABLE} asks for cannot be had; null if it can. */
   public static @Nullable String problem() {
-    if (!LIBCRYPTO.equals(System.getenv(VARIABLE)) || (Gcm.KEY_256 != 0 && Xts.KEY_256 != 0)) {
+    if (!LIBCRYPTO.equals(System.getenv(VARIABLE)) || (Gcm256.CIPHER != 0 && Xts256.CIPHER != 0)) {
       return null;
     }
     return LibCrypto.isPresent()

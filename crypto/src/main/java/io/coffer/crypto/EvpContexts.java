@@ -74,6 +74,7 @@ final class EvpContexts implements AutoCloseable {
       MemorySegment.copy(bytes, 0, copy, ValueLayout.JAVA_BYTE, 0, bytes.length);
       if (ivBytes == 0) {
         good = LibCrypto.init(context, cipher, copy.address(), 0, direction);
+        LibCrypto.stopPadding(context);
       } else {
         good =
             LibCrypto.init(context, cipher, 0, 0, direction)

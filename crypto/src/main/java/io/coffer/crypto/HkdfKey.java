@@ -7,16 +7,18 @@ import java.util.Arrays;
  * HMAC. Thread-safe.
  */
 public final class HkdfKey implements AutoCloseable {
-  private final HmacSha512 hmac;
+  private static final Hmac.Hash HASH = Hmac.Hash.SHA512;
+
+  private final Hmac hmac;
   private boolean closed;
 
   /** Extracts from keying material, without a salt. */
   public HkdfKey(SecretBytes input) {
     byte[] pseudorandomKey;
-    try (HmacSha512 extractor = HmacSha512.of(new byte[HmacSha512.BYTES])) {
+    try (Hmac extractor = Hmac.of(HASH, new byte[HASH.bytes()])) {
       pseudorandomKey = input.read(extractor::compute);
     }
-    hmac = HmacSha512.of(pseudorandomKey);
+    hmac = Hmac.of(HASH, pseudorandomKey);
     Arrays.fill(pseudorandomKey, (byte) 0);
   }
 
@@ -28,7 +30,7 @@ public final class HkdfKey implements AutoCloseable {
    * @throws IllegalStateException if the key has been wiped
    */
   public synchronized byte[] expand(byte[] info, int length) {
-    if (length < 0 || length > HmacSha512.BYTES) {
+    if (length < 0 || length > HASH.bytes()) {
       throw new IllegalArgumentException("HKDF output of " + length + " bytes");
     }
     if (closed) {

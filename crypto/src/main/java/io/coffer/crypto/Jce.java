@@ -4,10 +4,15 @@ import java.security.GeneralSecurityException;
 import java.security.Key;
 import java.security.spec.AlgorithmParameterSpec;
 import javax.crypto.Cipher;
+import javax.crypto.Mac;
 import org.jspecify.annotations.Nullable;
 
 /** The JDK's ciphers without checked exceptions that cannot happen with correct parameters. */
 final class Jce {
+  static {
+    Providers.putCiphersFirst();
+  }
+
   private Jce() {}
 
   static Cipher cipher(String transformation) {
@@ -15,6 +20,14 @@ final class Jce {
       return Cipher.getInstance(transformation);
     } catch (GeneralSecurityException e) {
       throw new IllegalStateException("this Java runtime lacks " + transformation, e);
+    }
+  }
+
+  static Mac mac(String name) {
+    try {
+      return Mac.getInstance(name);
+    } catch (GeneralSecurityException e) {
+      throw new IllegalStateException("this Java runtime lacks " + name, e);
     }
   }
 

@@ -52,6 +52,7 @@ final class LibCrypto {
     static final MethodHandle UPDATE = link("EVP_CipherUpdate");
     static final MethodHandle FINAL = link("EVP_CipherFinal_ex");
     static final MethodHandle CONTROL = link("EVP_CIPHER_CTX_ctrl");
+    static final MethodHandle SET_PADDING = link("EVP_CIPHER_CTX_set_padding");
   }
 
   /** Deprecated by OpenSSL 3, which has them nevertheless; without allocation and look-up. */
@@ -146,6 +147,11 @@ final class LibCrypto {
     return isOne(call(Evp.FINAL, context, out, outLength, 0, 0, 0));
   }
 
+  /** Has a context give each whole block at once, and no other. */
+  static void stopPadding(long context) {
+    call(Evp.SET_PADDING, context, 0, 0, 0, 0, 0);
+  }
+
   static boolean control(long context, int command, int number, long pointer) {
     return isOne(call(Evp.CONTROL, context, command, number, pointer, 0, 0));
   }
@@ -211,13 +217,14 @@ final class LibCrypto {
   }
 
   /**
-   * A context for HMAC-SHA-512 under a key, to be freed with {@link #freeHmac}.
+   * A context for HMAC under a key, to be freed with {@link #freeHmac}.
    *
+   * @param hash the function that gives the hash, such as {@code EVP_sha512}
    * @param key address of the key
    * @return 0 if the library does not have it
    */
-  static long newHmacSha512(long key, int bytes) {
-    long digest = call(link("EVP_sha512"), 0, 0, 0, 0, 0, 0);
+  static long newHmac(String hash, long key, int bytes) {
+    long digest = call(link(hash), 0, 0, 0, 0, 0, 0);
     long context = digest == 0 ? 0 : call(Hmac.NEW, 0, 0, 0, 0, 0, 0);
     if (context != 0 && !isOne(call(Hmac.INIT, context, key, bytes, digest, 0, 0))) {
       freeHmac(context);

@@ -4,10 +4,11 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.ref.Reference;
+import java.util.Arrays;
 
 /**
- * {@link AesGcm} by libcrypto for what lies outside the heap, in place and without copies; the rest
- * goes to the JDK.
+ * {@link AesGcm} by libcrypto: in place and without copies what lies outside the heap, the rest by
+ * way of memory there. Java's ciphers are not even loaded.
  */
 final class NativeAesGcm implements Aead {
   private static final int TAG_BYTES = 16;
@@ -20,17 +21,18 @@ final class NativeAesGcm implements Aead {
       ThreadLocal.withInitial(
           () -> Arena.ofAuto().allocate(ASSOCIATED_AT + MOST_ASSOCIATED_BYTES, 16));
 
-  private final AesGcm onHeap;
   private final int nonceBytes;
   private final EvpContexts sealing;
   private final EvpContexts opening;
+
+  @SuppressWarnings("ThreadLocalUsage") // one per key; a volume has one, and few volumes are open
+  private final ThreadLocal<byte[]> lastNonce = new ThreadLocal<>();
 
   /**
    * @param cipher of {@link LibCrypto#cipher}
    * @param key of that cipher, copied
    */
   NativeAesGcm(long cipher, byte[] key, int nonceBytes) {
-    onHeap = new AesGcm(key, nonceBytes);
     this.nonceBytes = nonceBytes;
     WipeableKey shared = new WipeableKey("AES", key, 0, key.length);
     sealing = new EvpContexts(cipher, shared, nonceBytes, LibCrypto.ENCRYPT);
@@ -50,7 +52,21 @@ final class NativeAesGcm implements Aead {
       int plainBytes,
       byte[] sealed,
       int position) {
-    return onHeap.seal(associated, plain, plainPosition, plainBytes, sealed, position);
+    byte[] nonce = Arrays.copyOfRange(sealed, position, position + nonceBytes);
+    if (Arrays.equals(nonce, lastNonce.get())) {
+      throw new IllegalStateException("a nonce is given a second time");
+    }
+    lastNonce.set(nonce);
+    sealAll(
+        1,
+        associated,
+        associated.length,
+        MemorySegment.ofArray(plain),
+        plainPosition,
+        plainBytes,
+        MemorySegment.ofArray(sealed),
+        position);
+    return overheadBytes() + plainBytes;
   }
 
   @Override
@@ -61,11 +77,24 @@ final class NativeAesGcm implements Aead {
       int sealedBytes,
       byte[] plain,
       int plainPosition) {
-    return onHeap.open(associated, sealed, position, sealedBytes, plain, plainPosition);
+    return sealedBytes >= overheadBytes()
+        && openAll(
+                1,
+                associated,
+                associated.length,
+                MemorySegment.ofArray(sealed),
+                position,
+                sealedBytes,
+                MemorySegment.ofArray(plain),
+                plainPosition)
+            == 1;
   }
 
-  private static boolean fits(int associatedBytes, MemorySegment one, MemorySegment other) {
-    return associatedBytes <= MOST_ASSOCIATED_BYTES && one.isNative() && other.isNative();
+  /** A place for lengths, and for associated data after it. */
+  private static MemorySegment scratch(int associatedBytes) {
+    return associatedBytes <= MOST_ASSOCIATED_BYTES
+        ? SCRATCH.get()
+        : Arena.ofAuto().allocate(ASSOCIATED_AT + associatedBytes, 16);
   }
 
   @Override
@@ -78,15 +107,15 @@ final class NativeAesGcm implements Aead {
       int plainBytes,
       MemorySegment sealed,
       long position) {
-    if (!fits(associatedBytes, plain, sealed)) {
-      onHeap.sealAll(
+    int sealedBytes = overheadBytes() + plainBytes;
+    if (!plain.isNative() || !sealed.isNative()) {
+      sealOnHeap(
           count, associated, associatedBytes, plain, plainPosition, plainBytes, sealed, position);
       return;
     }
-    int sealedBytes = overheadBytes() + plainBytes;
     long in = slice(plain, plainPosition, (long) count * plainBytes);
     long out = slice(sealed, position, (long) count * sealedBytes);
-    MemorySegment scratch = SCRATCH.get();
+    MemorySegment scratch = scratch(associatedBytes);
     long length = scratch.address();
     long context = sealing.take();
     try {
@@ -122,14 +151,14 @@ final class NativeAesGcm implements Aead {
       int sealedBytes,
       MemorySegment plain,
       long plainPosition) {
-    if (!fits(associatedBytes, plain, sealed)) {
-      return onHeap.openAll(
+    int plainBytes = sealedBytes - overheadBytes();
+    if (!plain.isNative() || !sealed.isNative()) {
+      return openOnHeap(
           count, associated, associatedBytes, sealed, position, sealedBytes, plain, plainPosition);
     }
-    int plainBytes = sealedBytes - overheadBytes();
     long in = slice(sealed, position, (long) count * sealedBytes);
     long out = slice(plain, plainPosition, (long) count * plainBytes);
-    MemorySegment scratch = SCRATCH.get();
+    MemorySegment scratch = scratch(associatedBytes);
     long length = scratch.address();
     long context = opening.take();
     try {
@@ -165,9 +194,54 @@ final class NativeAesGcm implements Aead {
     return segment.asSlice(position, bytes).address();
   }
 
+  private void sealOnHeap(
+      int count,
+      byte[] associated,
+      int associatedBytes,
+      MemorySegment plain,
+      long plainPosition,
+      int plainBytes,
+      MemorySegment sealed,
+      long position) {
+    long allSealed = (long) count * (overheadBytes() + plainBytes);
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment from = copy(arena, plain, plainPosition, (long) count * plainBytes);
+      MemorySegment to = copy(arena, sealed, position, allSealed);
+      sealAll(count, associated, associatedBytes, from, 0, plainBytes, to, 0);
+      MemorySegment.copy(to, 0, sealed, position, allSealed);
+      from.fill((byte) 0);
+    }
+  }
+
+  private int openOnHeap(
+      int count,
+      byte[] associated,
+      int associatedBytes,
+      MemorySegment sealed,
+      long position,
+      int sealedBytes,
+      MemorySegment plain,
+      long plainPosition) {
+    long allPlain = (long) count * (sealedBytes - overheadBytes());
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment from = copy(arena, sealed, position, (long) count * sealedBytes);
+      MemorySegment to = arena.allocate(Math.max(1, allPlain));
+      int good = openAll(count, associated, associatedBytes, from, 0, sealedBytes, to, 0);
+      MemorySegment.copy(to, 0, plain, plainPosition, allPlain);
+      to.fill((byte) 0);
+      return good;
+    }
+  }
+
+  private static MemorySegment copy(Arena arena, MemorySegment from, long position, long bytes) {
+    MemorySegment copy = arena.allocate(Math.max(1, bytes), 16);
+    MemorySegment.copy(from, position, copy, 0, bytes);
+    return copy;
+  }
+
   @Override
   public void close() {
-    onHeap.close();
+    lastNonce.remove();
     sealing.close();
     opening.close();
   }

@@ -3,7 +3,7 @@ package io.coffer.crypto;
 import java.security.Security;
 
 /** The order in which Java looks for an algorithm among its providers (java.security.Security). */
-public final class Providers {
+final class Providers {
   private static final String PROPERTY = "security.provider.";
   private static final String CIPHERS = "SunJCE";
   private static final String USUAL_FIRST = "SUN";
@@ -14,10 +14,10 @@ public final class Providers {
    * Has Java ask the provider of its ciphers first. It asks one after the other, makes each ready
    * for that, and what has elliptic curves parses all of them: a fortieth of a second before the
    * first cipher. To be called before anything of Java's cryptography is used, else it does
-   * nothing. Another order than Java's usual one, as of a system that is confined to certified
-   * ciphers, stays as it is.
+   * nothing; it is where the first of Java's ciphers is made. Another order than Java's usual one,
+   * as of a system that is confined to certified ciphers, stays as it is.
    */
-  public static void putCiphersFirst() {
+  static void putCiphersFirst() {
     if (!USUAL_FIRST.equals(Security.getProperty(PROPERTY + 1))) {
       return;
     }

@@ -7,10 +7,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.security.MessageDigest;
 import java.util.Random;
+import java.util.stream.IntStream;
+import javax.crypto.Cipher;
+import javax.crypto.spec.SecretKeySpec;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 @DisplayName("EME")
 class EmeTest {
@@ -83,6 +87,35 @@ class EmeTest {
         }
       }
     }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {16, 32})
+  @DisplayName("gets AES from libcrypto where there is one, equal to Java's, also in threads")
+  void aesByLibCrypto(int keyBytes) throws Exception {
+    Random random = new Random(7);
+    byte[] key = bytes(random, keyBytes);
+    Cipher java = Cipher.getInstance("AES/ECB/NoPadding");
+    java.init(Cipher.ENCRYPT_MODE, new SecretKeySpec(key, "AES"));
+    try (AesBlocks aes = AesBlocks.of(key)) {
+      assertEquals(
+          ContentCiphers.isNativeWanted() && LibCrypto.isPresent() ? "ByLibCrypto" : "ByJava",
+          aes.getClass().getSimpleName());
+      for (int blocks = 1; blocks <= AesBlocks.MOST_BLOCKS; blocks++) {
+        byte[] plain = bytes(random, 16 * blocks);
+        byte[] expected = java.doFinal(plain);
+        IntStream.range(0, 4)
+            .parallel()
+            .forEach(thread -> {
+              byte[] encrypted = new byte[plain.length];
+              aes.encrypt(plain, plain.length, encrypted);
+              assertArrayEquals(expected, encrypted);
+              aes.decrypt(encrypted, encrypted.length, encrypted);
+              assertArrayEquals(plain, encrypted);
+            });
+      }
+    }
+    assertThrows(IllegalArgumentException.class, () -> AesBlocks.of(new byte[24]));
   }
 
   @Test

@@ -13,6 +13,8 @@ import java.util.Random;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import javax.crypto.Mac;
+import javax.crypto.spec.SecretKeySpec;
 import org.bouncycastle.crypto.BlockCipher;
 import org.bouncycastle.crypto.engines.AESEngine;
 import org.bouncycastle.crypto.params.KeyParameter;
@@ -22,6 +24,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvFileSource;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 @DisplayName("A cipher that keeps lengths")
@@ -339,13 +342,23 @@ class LengthPreservingTest {
         IllegalStateException.class, () -> adiantum.encrypt(new byte[32], new byte[16], 0, 16));
   }
 
-  @Test
-  @DisplayName("gets its HMAC from libcrypto where there is one")
-  void hmacByLibCrypto() {
-    try (HmacSha512 hmac = HmacSha512.of(new byte[64])) {
-      assertEquals(
-          ContentCiphers.isNativeWanted() && LibCrypto.isPresent() ? "ByLibCrypto" : "ByJava",
-          hmac.getClass().getSimpleName());
+  @ParameterizedTest
+  @EnumSource
+  @DisplayName("gets its HMAC from libcrypto where there is one, equal to Java's")
+  void hmacByLibCrypto(Hmac.Hash hash) throws Exception {
+    String name = hash == Hmac.Hash.SHA256 ? "HmacSHA256" : "HmacSHA512";
+    for (int length : new int[] {1, 31, 32, 64, 129, 200}) {
+      Mac java = Mac.getInstance(name);
+      java.init(new SecretKeySpec(bytes(length, 3), name));
+      try (Hmac hmac = Hmac.of(hash, bytes(length, 3))) {
+        assertEquals(
+            ContentCiphers.isNativeWanted() && LibCrypto.isPresent() ? "ByLibCrypto" : "ByJava",
+            hmac.getClass().getSimpleName());
+        for (int message : new int[] {0, 1, 55, 64, 127, 128, 256, 257, 700}) {
+          byte[] text = bytes(message, 4);
+          assertArrayEquals(java.doFinal(text), hmac.compute(text));
+        }
+      }
     }
   }
 

@@ -1,6 +1,6 @@
 package io.coffer.keys;
 
-import io.coffer.crypto.AesGcm;
+import io.coffer.crypto.ContentCiphers;
 import io.coffer.crypto.RandomBytes;
 import io.coffer.crypto.SecretBytes;
 import java.util.Arrays;
@@ -20,7 +20,7 @@ final class Wrapping {
    */
   static byte[] wrap(SecretBytes key, byte[] associated, SecretBytes secret) {
     return key.read(bytes -> {
-      try (var aead = new AesGcm(bytes, NONCE_BYTES)) {
+      try (var aead = ContentCiphers.aesGcm(bytes, NONCE_BYTES)) {
         return secret.read(plain -> {
           byte[] sealed = Arrays.copyOf(RandomBytes.of(NONCE_BYTES), plain.length + OVERHEAD_BYTES);
           aead.seal(associated, plain, 0, plain.length, sealed, 0);
@@ -37,7 +37,7 @@ final class Wrapping {
     }
     return key.read(bytes -> {
       byte[] plain = new byte[wrapped.length - OVERHEAD_BYTES];
-      try (var aead = new AesGcm(bytes, NONCE_BYTES)) {
+      try (var aead = ContentCiphers.aesGcm(bytes, NONCE_BYTES)) {
         return aead.open(associated, wrapped, 0, wrapped.length, plain, 0)
             ? SecretBytes.take(plain)
             : null;

@@ -9,7 +9,6 @@ import java.lang.foreign.StructLayout;
 import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
-import java.lang.invoke.VarHandle;
 
 /**
  * The one gate to native code. Everything goes through calls of a single shape, seven 64-bit words
@@ -37,8 +36,7 @@ public final class SystemCall {
           ValueLayout.JAVA_LONG,
           ValueLayout.JAVA_LONG);
   private static final StructLayout STATE = Linker.Option.captureStateLayout();
-  private static final VarHandle ERRNO =
-      STATE.varHandle(MemoryLayout.PathElement.groupElement("errno"));
+  private static final long ERRNO = offsetOf("errno");
   private static final MethodHandle SYSCALL = link("syscall");
   private static final ThreadLocal<MemorySegment> CAPTURED =
       ThreadLocal.withInitial(() -> Arena.ofAuto().allocate(STATE));
@@ -58,7 +56,7 @@ public final class SystemCall {
     } catch (Throwable t) {
       throw new AssertionError("system call " + number, t);
     }
-    return result == -1 ? -(long) (int) ERRNO.get(state, 0L) : result;
+    return result == -1 ? -(long) state.get(ValueLayout.JAVA_INT, ERRNO) : result;
   }
 
   /**
@@ -92,6 +90,18 @@ public final class SystemCall {
   /** {@link #call(long, long, long, long, long, long, long)} with fewer words. */
   public static long call(long number, long a) throws ErrnoException {
     return call(number, a, 0, 0, 0, 0, 0);
+  }
+
+  /** By hand: paths of layouts are made of method handles, which take Java 10 ms at start-up. */
+  private static long offsetOf(String member) {
+    long offset = 0;
+    for (MemoryLayout each : STATE.memberLayouts()) {
+      if (each.name().orElse("").equals(member)) {
+        return offset;
+      }
+      offset += each.byteSize();
+    }
+    throw new UnsatisfiedLinkError("Java does not capture " + member);
   }
 
   /**

@@ -1,5 +1,7 @@
 package io.coffer.posix;
 
+import org.jspecify.annotations.Nullable;
+
 /**
  * A point in time as the kernel counts it.
  *
@@ -13,4 +15,18 @@ public record Timestamp(long seconds, int nanos) {
 
   /** utimensat(2): leave as it is. */
   public static final Timestamp OMIT = new Timestamp(0, 0x3ffffffe);
+
+  /**
+   * As a record has it anyway; but what Java makes for that when it is first asked takes ten
+   * milliseconds, and each mount asks.
+   */
+  @Override
+  public boolean equals(@Nullable Object other) {
+    return other instanceof Timestamp(long s, int n) && s == seconds && n == nanos;
+  }
+
+  @Override
+  public int hashCode() {
+    return 31 * Long.hashCode(seconds) + nanos;
+  }
 }

@@ -3,7 +3,6 @@ package io.coffer.cli.gocryptfs;
 import io.coffer.cli.CommandException;
 import io.coffer.cli.DaemonChannel;
 import io.coffer.cli.ExitCode;
-import io.coffer.cli.Interruption;
 import io.coffer.cli.LogSink;
 import io.coffer.cli.MountPoint;
 import io.coffer.cli.View;
@@ -79,7 +78,7 @@ final class MountAction {
     try (Session.Opened opened = session.open()) {
       view = View.mount(spec(opened, owner, readOnly), opened.masterKey());
     }
-    Interruption.onInterrupt(view::unmount);
+    view.unmountOnInterrupt();
     printer.info(printer.green("Filesystem mounted and ready."));
     long notify = arguments.number("notifypid", 0);
     if (notify > 0) {

@@ -1,6 +1,7 @@
 package io.coffer.format.gocryptfs;
 
-import io.coffer.crypto.AesGcm;
+import io.coffer.crypto.Aead;
+import io.coffer.crypto.ContentCiphers;
 import io.coffer.crypto.Hkdf;
 import io.coffer.crypto.RandomBytes;
 import io.coffer.crypto.SecretBytes;
@@ -131,7 +132,7 @@ public record GocryptfsConfig(
    */
   public @Nullable SecretBytes unlock(SecretBytes password) {
     try (SecretBytes hash = scrypt.hash(password);
-        AesGcm wrap = wrap(hash)) {
+        Aead wrap = wrap(hash)) {
       byte[] masterKey = new byte[MASTER_KEY_BYTES];
       return wrap.open(WRAP_ASSOCIATED, encryptedKey, 0, encryptedKey.length, masterKey, 0)
           ? SecretBytes.take(masterKey)
@@ -146,7 +147,7 @@ public record GocryptfsConfig(
     }
     ScryptParameters fresh = ScryptParameters.create(scryptLogN);
     try (SecretBytes hash = fresh.hash(password);
-        AesGcm wrap = wrap(hash)) {
+        Aead wrap = wrap(hash)) {
       byte[] wrapped = new byte[MASTER_KEY_BYTES + wrap.overheadBytes()];
       RandomBytes.fill(wrapped, 0, wrap.nonceBytes());
       masterKey.read(plain -> wrap.seal(WRAP_ASSOCIATED, plain, 0, MASTER_KEY_BYTES, wrapped, 0));
@@ -155,7 +156,7 @@ public record GocryptfsConfig(
   }
 
   /** The master key is always wrapped with AES-GCM, whatever seals the contents. */
-  private AesGcm wrap(SecretBytes hash) {
+  private Aead wrap(SecretBytes hash) {
     return hash.read(bytes -> {
       byte[] key =
           has(FeatureFlag.HKDF)
@@ -166,7 +167,7 @@ public record GocryptfsConfig(
                   32)
               : Arrays.copyOf(bytes, 32);
       try {
-        return new AesGcm(key, wrapNonceBytes());
+        return ContentCiphers.aesGcm(key, wrapNonceBytes());
       } finally {
         Arrays.fill(key, (byte) 0);
       }
