@@ -178,6 +178,7 @@ class AeadTest {
     return Stream.of(
         Named.of("AES-GCM, 12-byte nonce", new AesGcm(bytes(random, 32), 12)),
         Named.of("AES-GCM, 16-byte nonce", new AesGcm(bytes(random, 32), 16)),
+        Named.of("AES-GCM by way of memory outside", ContentCiphers.aesGcm(bytes(random, 32), 16)),
         Named.of(
             "AES-GCM outside the heap, 12-byte nonce",
             new OutsideHeap(ContentCiphers.aesGcm(bytes(random, 32), 12))),
@@ -270,6 +271,17 @@ class AeadTest {
       assertInstanceOf(NativeAesGcm.class, cipher);
       assertEquals(RuntimeCheck.EXPECTED, Hex.text(RuntimeCheck.answers(new OutsideHeap(cipher))));
     }
+    try (Aead cipher = ContentCiphers.aesGcm(key, 16)) {
+      assertEquals(RuntimeCheck.EXPECTED, Hex.text(RuntimeCheck.answers(cipher)));
+    }
+    // More associated data than the thread has a place for.
+    byte[] associated = RuntimeCheck.pattern(300, 2);
+    byte[] nonce = RuntimeCheck.pattern(16, 3);
+    try (Aead cipher = ContentCiphers.aesGcm(key, 16);
+        Aead java = new AesGcm(key, 16)) {
+      assertArrayEquals(
+          sealed(java, nonce, associated, key), sealed(cipher, nonce, associated, key));
+    }
     assertTrue(ContentCiphers.engine().startsWith("OpenSSL "), ContentCiphers.engine());
   }
 
@@ -355,6 +367,20 @@ class AeadTest {
         IllegalStateException.class, () -> cipher.seal(some, some, 0, 10, new byte[100], 0));
     assertThrows(
         IllegalStateException.class, () -> cipher.open(some, some, 0, 80, new byte[100], 0));
+  }
+
+  @Test
+  @DisplayName("refuses the last nonce of a thread a second time")
+  void refusesTheLastNonce() {
+    byte[] key = RuntimeCheck.pattern(32, 1);
+    byte[] some = new byte[10];
+    for (Aead cipher : List.of(new AesGcm(key, 16), ContentCiphers.aesGcm(key, 16))) {
+      byte[] nonce = RuntimeCheck.pattern(16, 2);
+      sealed(cipher, nonce, some, some);
+      assertThrows(IllegalStateException.class, () -> sealed(cipher, nonce, some, some));
+      sealed(cipher, RuntimeCheck.pattern(16, 4), some, some);
+      cipher.close();
+    }
   }
 
   @Test
