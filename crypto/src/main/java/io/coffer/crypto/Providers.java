@@ -1,6 +1,9 @@
 package io.coffer.crypto;
 
 import java.security.Security;
+import java.util.function.BiConsumer;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /** The order in which Java looks for an algorithm among its providers (java.security.Security). */
 final class Providers {
@@ -18,21 +21,30 @@ final class Providers {
    * as of a system that is confined to certified ciphers, stays as it is.
    */
   static void putCiphersFirst() {
-    if (!USUAL_FIRST.equals(Security.getProperty(PROPERTY + 1))) {
+    putCiphersFirst(Security::getProperty, Security::setProperty);
+  }
+
+  /**
+   * Moves all by one place, the last first, and then writes the new first. Another thread may read
+   * the list meanwhile, from the first on, to keep it for good: what it has not seen yet is then
+   * still to come, at each moment. It takes one that stands there twice for one.
+   */
+  static void putCiphersFirst(
+      Function<String, @Nullable String> get, BiConsumer<String, String> set) {
+    if (!USUAL_FIRST.equals(get.apply(PROPERTY + 1))) {
       return;
     }
-    int place = 2;
-    String each = Security.getProperty(PROPERTY + place);
-    while (each != null && !each.equals(CIPHERS)) {
-      place++;
-      each = Security.getProperty(PROPERTY + place);
+    int count = 0;
+    boolean present = false;
+    for (@Nullable String each; (each = get.apply(PROPERTY + (count + 1))) != null; count++) {
+      present |= each.equals(CIPHERS);
     }
-    if (each == null) {
+    if (!present) {
       return;
     }
-    for (; place > 1; place--) {
-      Security.setProperty(PROPERTY + place, Security.getProperty(PROPERTY + (place - 1)));
+    for (int place = count; place >= 1; place--) {
+      set.accept(PROPERTY + (place + 1), String.valueOf(get.apply(PROPERTY + place)));
     }
-    Security.setProperty(PROPERTY + 1, CIPHERS);
+    set.accept(PROPERTY + 1, CIPHERS);
   }
 }
