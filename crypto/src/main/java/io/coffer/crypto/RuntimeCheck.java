@@ -25,7 +25,7 @@ public final class RuntimeCheck {
    */
   static final String EXPECTED = "5a2e19ed14aedd31917c24d0cdc334e6c9cee51d96abae5c5c324b9c6d18b6a5";
 
-  /** The longest plain text that is tried before each mount. */
+  /** The longest plain text that is tried before a mount for which Java computes. */
   static final int SHORT = 257;
 
   /** {@link #EXPECTED} for plain texts of at most {@link #SHORT} bytes. */
